@@ -1,0 +1,1 @@
+//! The agent's library: see `ARCHITECTURE.md`.
