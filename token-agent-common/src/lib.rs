@@ -1,10 +1,22 @@
 //! The pure core of token-agent.
 //!
-//! It knows no packets, no maps, no files and no clock: bytes, state, policy
-//! and time go in, a decision comes out. The kernel programs, the agent's
-//! `explain` and the tests all run this very code.
+//! It knows no hooks, no maps, no files and no clock: bytes, state, policy and
+//! time go in, a decision comes out. The kernel programs, the agent's `explain`
+//! and the tests all run this very code.
+//!
+//! A request's way through it: [`packet`] finds the TCP payload, [`stream`] the
+//! requests in it, [`http1`] reads a head, [`digest`] hashes its credential,
+//! [`verdict`] decides; the outcome is a [`reason`]. [`abi`] is what the kernel
+//! and the agent pass to each other.
 #![no_std]
-#![forbid(unsafe_op_in_unsafe_fn)]
 
+pub mod abi;
 pub mod digest;
+pub mod http1;
+pub mod name;
+pub mod packet;
 pub mod reason;
+pub mod stream;
+mod swar;
+pub mod verdict;
+pub mod window;

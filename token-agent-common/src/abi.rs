@@ -1,0 +1,312 @@
+//! What kernel and agent share: keys and values of the maps, and events.
+//!
+//! All of it is plain data without padding (the derive of `Pod` refuses any),
+//! and every size is pinned below: a change here is a change of layout.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::{
+    digest::{Digest, KeyWords},
+    http1::CredentialRule,
+    reason::Reason,
+    verdict::TokenEntry,
+};
+
+/// An IPv6 address in network order; IPv4 as `::ffff:a.b.c.d` (RFC 4291, section 2.5.5.2).
+pub type Address = [u8; 16];
+
+/// How a service's listening address is matched.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[repr(u16)]
+pub enum Match {
+    /// This very address.
+    Exact = 0,
+    /// Every IPv4 address; the key's address is all zero.
+    AnyIpv4 = 1,
+    /// Every address of both families; the key's address is all zero.
+    Any = 2,
+}
+
+/// Key of the map from listening address to service number. Port 0 stands for
+/// "any port": it tells that some service listens at the address.
+#[derive(Clone, Copy, Debug, Eq, Hash, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct ListenKey {
+    address: Address,
+    port: u16,
+    matching: u16,
+}
+
+impl ListenKey {
+    /// The key of a listener; `port` in host order.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(matching: Match, address: Address, port: u16) -> Self {
+        let address = match matching {
+            Match::Exact => address,
+            Match::AnyIpv4 | Match::Any => [0; 16],
+        };
+        Self { address, port, matching: matching as u16 }
+    }
+}
+
+/// 64 neighbouring ports: which of them some service listens on, by kind of
+/// match. Looked at before any hash, so that other traffic costs next to nothing.
+#[derive(Clone, Copy, Debug, Default, Eq, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct Ports {
+    exact: u64,
+    any_ipv4: u64,
+    any: u64,
+}
+
+impl Ports {
+    /// How many of these cover all ports.
+    pub const COUNT: u32 = 1024;
+
+    /// Which of them `port` (host order) is in.
+    #[inline(always)]
+    #[must_use]
+    pub const fn index(port: u16) -> u32 {
+        (port >> 6) as u32
+    }
+
+    /// Notes that a service listens on `port`.
+    pub const fn insert(&mut self, matching: Match, port: u16) {
+        let bit = 1 << (port & 63);
+        match matching {
+            Match::Exact => self.exact |= bit,
+            Match::AnyIpv4 => self.any_ipv4 |= bit,
+            Match::Any => self.any |= bit,
+        }
+    }
+
+    /// Whether a service listens on `port` with this kind of match.
+    #[inline(always)]
+    #[must_use]
+    pub const fn contains(&self, matching: Match, port: u16) -> bool {
+        let bits = match matching {
+            Match::Exact => self.exact,
+            Match::AnyIpv4 => self.any_ipv4,
+            Match::Any => self.any,
+        };
+        (bits >> (port & 63)) & 1 == 1
+    }
+}
+
+/// Whether a service's verdicts are carried out.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[repr(u32)]
+pub enum Mode {
+    /// Denied requests are dropped.
+    Enforce = 0,
+    /// Everything passes; what would have been denied is counted and reported.
+    Monitor = 1,
+}
+
+/// What a service asks for.
+#[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct ServicePolicy {
+    credential: CredentialRule,
+    /// Until when `override_mode` holds: nanoseconds since the Unix epoch, 0 for not at all.
+    override_until: u64,
+    mode: u32,
+    override_mode: u32,
+}
+
+impl ServicePolicy {
+    /// A policy without an override.
+    #[must_use]
+    pub const fn new(credential: CredentialRule, mode: Mode) -> Self {
+        Self { credential, override_until: 0, mode: mode as u32, override_mode: 0 }
+    }
+
+    /// The same with `mode` in force until `until` (nanoseconds since the Unix
+    /// epoch; `u64::MAX` for good).
+    #[must_use]
+    pub const fn overridden(mut self, mode: Mode, until: u64) -> Self {
+        self.override_mode = mode as u32;
+        self.override_until = until;
+        self
+    }
+
+    /// Where the credential is.
+    #[inline(always)]
+    #[must_use]
+    pub const fn credential(&self) -> &CredentialRule {
+        &self.credential
+    }
+
+    /// Whether the time decides which mode is in force.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_overridden(&self) -> bool {
+        self.override_until != 0
+    }
+
+    /// Whether verdicts are carried out at `now`, in nanoseconds since the Unix
+    /// epoch. Without an override `now` does not matter.
+    #[inline(always)]
+    #[must_use]
+    pub const fn enforces(&self, now: u64) -> bool {
+        let mode = if now < self.override_until { self.override_mode } else { self.mode };
+        mode != Mode::Monitor as u32
+    }
+}
+
+/// What holds for every service: the one value of the settings map.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Settings {
+    key: KeyWords,
+    /// What to add to the kernel's TAI clock to have UTC, in nanoseconds (wrapping).
+    tai_to_utc: u64,
+}
+
+impl Settings {
+    /// The hash key, and how far TAI is ahead of UTC on this host, in seconds
+    /// (`adjtimex(2)`: 0 unless a time daemon set it).
+    #[must_use]
+    pub const fn new(key: KeyWords, tai_offset: i32) -> Self {
+        Self { key, tai_to_utc: (-(tai_offset as i64) * 1_000_000_000) as u64 }
+    }
+
+    /// The hash key.
+    #[inline(always)]
+    #[must_use]
+    pub const fn key(&self) -> &KeyWords {
+        &self.key
+    }
+
+    /// Nanoseconds since the Unix epoch, from the kernel's TAI clock.
+    #[inline(always)]
+    #[must_use]
+    pub const fn utc(&self, tai: u64) -> u64 {
+        tai.wrapping_add(self.tai_to_utc)
+    }
+}
+
+/// Key of the set of (audience, service) pairs: there for each service of each audience.
+#[derive(Clone, Copy, Debug, Eq, Hash, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct AudienceKey {
+    /// [`crate::verdict::Audience::number`].
+    pub audience: u32,
+    /// The service's number.
+    pub service: u32,
+}
+
+/// Key of the map of connections.
+#[derive(Clone, Copy, Debug, Eq, Hash, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct FlowKey {
+    /// Who connected.
+    pub client: Address,
+    /// The address connected to.
+    pub server: Address,
+    /// Host order.
+    pub client_port: u16,
+    /// Host order.
+    pub server_port: u16,
+}
+
+/// Where a counter stands in the per-CPU array of counters.
+///
+/// A row for each service and way of enforcement; a column for each reason.
+/// Row 0 is for packets that belong to no one service.
+#[inline(always)]
+#[must_use]
+pub const fn counter_index(service: u32, enforced: bool, reason: Reason) -> u32 {
+    (service * 2 + enforced as u32) * Reason::COUNT as u32 + reason as u32
+}
+
+/// How many counters `services` services (numbered from 1) need.
+#[must_use]
+pub const fn counters(services: u32) -> u32 {
+    (services + 1) * 2 * Reason::COUNT as u32
+}
+
+/// A denial, as the kernel reports it through the ring buffer.
+#[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct Denial {
+    /// Nanoseconds since the Unix epoch.
+    pub time: u64,
+    /// The method's first eight bytes, zero-padded; zero if none was read.
+    pub method: [u8; 8],
+    /// The credential's digest; all zero if there was none.
+    pub digest: [u8; Digest::LEN],
+    /// The client, the server and their ports.
+    pub flow: FlowKey,
+    /// The interface the packet arrived on.
+    pub interface: u32,
+    /// The service's number, 0 for none.
+    pub service: u32,
+    /// [`Reason`] as a number.
+    pub reason: u8,
+    /// 1 if the packet was dropped, 0 if the service is only monitored.
+    pub enforced: u8,
+    /// Zero.
+    pub reserved: [u8; 10],
+}
+
+const _: () = {
+    assert!(size_of::<TokenEntry>() == 24);
+    assert!(size_of::<ListenKey>() == 20);
+    assert!(size_of::<Ports>() == 24);
+    assert!(size_of::<ServicePolicy>() == 104);
+    assert!(size_of::<Settings>() == 40);
+    assert!(size_of::<AudienceKey>() == 8);
+    assert!(size_of::<FlowKey>() == 36);
+    assert!(size_of::<Denial>() == 88);
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{http1::Charset, name::Name};
+
+    #[test]
+    fn an_override_ends_by_the_clock() {
+        let rule = CredentialRule::new(Name::EMPTY, Name::EMPTY, Charset::Visible);
+        let policy = ServicePolicy::new(rule, Mode::Enforce);
+        assert!(policy.enforces(0) && !policy.is_overridden());
+        let monitored = policy.overridden(Mode::Monitor, 100);
+        assert!(!monitored.enforces(99) && monitored.enforces(100));
+        assert!(!ServicePolicy::new(rule, Mode::Monitor).enforces(0));
+    }
+
+    #[test]
+    fn utc_follows_tai() {
+        let settings = Settings::new(KeyWords::new(&[0; 32]), 37);
+        assert_eq!(settings.utc(100_000_000_000), 63_000_000_000);
+    }
+
+    #[test]
+    fn every_counter_has_its_place() {
+        let services = 3;
+        let mut seen = [false; counters(3) as usize];
+        for service in 0..=services {
+            for enforced in [false, true] {
+                for reason in Reason::ALL {
+                    let place = &mut seen[counter_index(service, enforced, reason) as usize];
+                    assert!(!core::mem::replace(place, true));
+                }
+            }
+        }
+        assert!(seen.iter().all(|seen| *seen));
+    }
+
+    #[test]
+    fn ports_are_told_apart() {
+        let mut ports = Ports::default();
+        ports.insert(Match::Any, 8080);
+        ports.insert(Match::Exact, 8127);
+        assert_eq!(Ports::index(8080), Ports::index(8127));
+        assert!(ports.contains(Match::Any, 8080) && !ports.contains(Match::Any, 8127));
+        assert!(ports.contains(Match::Exact, 8127) && !ports.contains(Match::Exact, 8080));
+        assert!(!ports.contains(Match::AnyIpv4, 8080));
+        assert!(Ports::index(u16::MAX) == Ports::COUNT - 1);
+    }
+}

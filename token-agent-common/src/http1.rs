@@ -1,0 +1,270 @@
+//! The head of an HTTP/1.x request, strictly (RFC 9112).
+//!
+//! A [`Head`] is fed bytes in order, at any cut, and never looks back: what it
+//! must remember is in its few hundred bytes, so it can live in a kernel map
+//! and go on in the next segment. It takes apart just what decides: the
+//! version, the framing (`Content-Length`, `Transfer-Encoding`) and the one
+//! header that bears the credential, which it hashes as it passes. Everything
+//! else is only checked for being HTTP.
+//!
+//! Contract: whatever the bytes are, [`Head::step`] consumes at least one byte
+//! or fails, never panics, and a head it completes has one meaning for every
+//! server that follows RFC 9112. Where servers are known to differ, it fails.
+
+mod credential;
+mod field;
+mod request_line;
+
+pub use credential::{CredentialRule, Charset};
+
+use crate::{
+    digest::{Digest, Hasher, KeyWords},
+    name::Name,
+    reason::Reason,
+    window::Window,
+};
+
+/// The longest head, in bytes: more than any server in common use accepts by default.
+pub const HEAD_MAX: u32 = 65_536;
+
+/// The longest method, in bytes. The longest registered one is 17 (UPDATEREDIRECTREF).
+pub const METHOD_MAX: u32 = 32;
+
+/// The longest credential, in bytes: a JWT of 8 KiB.
+pub const CREDENTIAL_MAX: u32 = crate::digest::MAX_LEN;
+
+/// Where in the head the next byte stands. Plain numbers, since the state lives
+/// in memory the kernel's verifier takes for unknown.
+mod phase {
+    /// Before the request line; CRLFs are skipped (RFC 9112, section 2.2).
+    pub(super) const START: u32 = 0;
+    /// After the CR of such a CRLF.
+    pub(super) const START_LF: u32 = 1;
+    pub(super) const METHOD: u32 = 2;
+    pub(super) const TARGET: u32 = 3;
+    pub(super) const VERSION: u32 = 4;
+    /// After the version: CR.
+    pub(super) const VERSION_CR: u32 = 5;
+    /// After the CR of any line of the head.
+    pub(super) const LF: u32 = 6;
+    /// In a field name, or before the CR of the empty line.
+    pub(super) const NAME: u32 = 7;
+    /// In a field value that decides nothing.
+    pub(super) const VALUE: u32 = 8;
+    /// Before the value of a `Content-Length`: blanks. Each value's own phase follows.
+    pub(super) const LENGTH_START: u32 = 9;
+    pub(super) const LENGTH: u32 = 10;
+    /// Before the value of a `Transfer-Encoding`.
+    pub(super) const CODING_START: u32 = 11;
+    pub(super) const CODING: u32 = 12;
+    /// After a value that decides framing: only blanks.
+    pub(super) const FRAMING_END: u32 = 13;
+    /// Before the value of the credential header.
+    pub(super) const CREDENTIAL_START: u32 = 14;
+    pub(super) const SCHEME: u32 = 15;
+    /// Between the scheme and the token.
+    pub(super) const TOKEN_START: u32 = 16;
+    pub(super) const TOKEN: u32 = 17;
+    pub(super) const PADDING: u32 = 18;
+    /// After the token: only blanks.
+    pub(super) const TOKEN_END: u32 = 19;
+    /// After the CR of the empty line.
+    pub(super) const END_LF: u32 = 20;
+    pub(super) const COMPLETE: u32 = 21;
+}
+
+mod seen {
+    pub(super) const VERSION_10: u32 = 1 << 0;
+    pub(super) const CONTENT_LENGTH: u32 = 1 << 1;
+    pub(super) const TRANSFER_ENCODING: u32 = 1 << 2;
+    pub(super) const CREDENTIAL_HEADER: u32 = 1 << 3;
+    pub(super) const SECOND_CREDENTIAL: u32 = 1 << 4;
+    /// The current field's name has a `_` where another may have a `-`.
+    pub(super) const UNDERSCORE: u32 = 1 << 5;
+    /// A whole token of the right characters.
+    pub(super) const TOKEN: u32 = 1 << 6;
+    pub(super) const BAD_TOKEN: u32 = 1 << 7;
+    pub(super) const LONG_TOKEN: u32 = 1 << 8;
+}
+
+/// What of the policy the parser needs: where the credential is and how it is hashed.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// Where the credential is.
+    pub credential: &'a CredentialRule,
+    /// The key it is hashed with.
+    pub key: &'a KeyWords,
+}
+
+/// A request head being read.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Head {
+    hasher: Hasher,
+    /// The name or scheme being read.
+    name: Name,
+    content_length: u64,
+    /// The version or transfer coding being read.
+    literal: u64,
+    /// The method's first eight bytes.
+    method: u64,
+    phase: u32,
+    seen: u32,
+    /// Bytes read so far.
+    len: u32,
+    /// Bytes of the element being read.
+    count: u32,
+}
+
+/// The part of the window a step may look at: never empty.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    window: &'a Window,
+    at: u32,
+    available: u32,
+}
+
+impl View<'_> {
+    #[inline(always)]
+    fn word(&self) -> u64 {
+        self.window.word(self.at)
+    }
+
+    #[inline(always)]
+    fn word_at(&self, offset: u32) -> u64 {
+        self.window.word(self.at.wrapping_add(offset))
+    }
+
+    #[inline(always)]
+    fn byte_at(&self, offset: u32) -> u8 {
+        self.word_at(offset) as u8
+    }
+
+    /// Whether CR LF stands at `offset`, both in view.
+    #[inline(always)]
+    fn crlf_at(&self, offset: u32) -> bool {
+        self.word_at(offset) as u16 == u16::from_le_bytes(*b"\r\n")
+            && offset.wrapping_add(1) < self.available
+    }
+}
+
+impl Head {
+    /// A head of which nothing was read.
+    #[must_use]
+    pub const fn new(key: &KeyWords) -> Self {
+        Self {
+            hasher: Hasher::new(key),
+            name: Name::EMPTY,
+            content_length: 0,
+            literal: 0,
+            method: 0,
+            phase: phase::START,
+            seen: 0,
+            len: 0,
+            count: 0,
+        }
+    }
+
+    /// Forgets everything, in place: ready for the next head.
+    #[inline(always)]
+    pub const fn reset(&mut self) {
+        self.phase = phase::START;
+        self.seen = 0;
+        self.len = 0;
+        self.count = 0;
+        self.content_length = 0;
+        self.literal = 0;
+        self.method = 0;
+    }
+
+    /// Reads on from `at` in `window`, at most up to `end`, where `at < end`;
+    /// gives the number of bytes consumed, at least one.
+    ///
+    /// # Errors
+    /// The reason why this is no request the guard lets pass; where the next
+    /// request starts is unknown then.
+    #[inline(always)]
+    pub fn step(
+        &mut self,
+        window: &Window,
+        at: u32,
+        end: u32,
+        rules: Rules<'_>,
+    ) -> Result<u32, Reason> {
+        let view = View { window, at, available: end.wrapping_sub(at) };
+        let used = if self.phase < phase::LF {
+            self.request_line(view)?
+        } else {
+            self.fields(view, rules)?
+        };
+        self.len = self.len.wrapping_add(used);
+        if self.len > HEAD_MAX {
+            return Err(Reason::HeadTooLong);
+        }
+        Ok(used)
+    }
+
+    /// Whether nothing of a head was read: a stream may end here.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.phase == phase::START
+    }
+
+    /// Whether the whole head was read.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.phase == phase::COMPLETE
+    }
+
+    /// The length of the body, in bytes. Valid once complete.
+    #[inline(always)]
+    #[must_use]
+    pub const fn content_length(&self) -> u64 {
+        self.content_length
+    }
+
+    /// Whether the body is chunked. Valid once complete.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_chunked(&self) -> bool {
+        self.seen & seen::TRANSFER_ENCODING != 0
+    }
+
+    /// Whether this is a `CONNECT`. Valid once complete.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_connect(&self) -> bool {
+        self.method == u64::from_le_bytes(*b"CONNECT\0")
+    }
+
+    /// The first eight bytes of the method, as far as it was read, zero-padded.
+    #[inline(always)]
+    #[must_use]
+    pub const fn method(&self) -> [u8; 8] {
+        self.method.to_le_bytes()
+    }
+
+    /// The digest of the credential. Call it once, when complete.
+    ///
+    /// # Errors
+    /// Why there is none.
+    #[inline(always)]
+    pub fn credential(&mut self) -> Result<Digest, Reason> {
+        if self.seen & seen::SECOND_CREDENTIAL != 0 {
+            Err(Reason::DuplicateCredential)
+        } else if self.seen & seen::LONG_TOKEN != 0 {
+            Err(Reason::CredentialTooLong)
+        } else if self.seen & seen::BAD_TOKEN != 0 {
+            Err(Reason::MalformedToken)
+        } else if self.seen & seen::TOKEN == 0 {
+            Err(Reason::Missing)
+        } else {
+            Ok(self.hasher.finish())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! Which bytes of a connection are requests, and which belong to a body.
+//!
+//! This version judges segment by segment: every head must lie whole in one
+//! segment. What it remembers of a connection is only where a body ends that
+//! reaches beyond the segment of its head.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::{
+    digest::Digest,
+    http1::{Head, Rules},
+    reason::Reason,
+    window::{self, Window},
+};
+
+/// How far a sequence number may lie behind what was seen and still be told
+/// from one that lies ahead, in bytes: a quarter of the sequence space.
+const HISTORY: u32 = 1 << 30;
+
+/// What is remembered of a connection: the value in the map of connections.
+#[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct Flow {
+    /// Bytes of the body from `next` on.
+    left: u64,
+    /// The sequence number up to which bytes were seen.
+    next: u32,
+    /// The sequence number from which on bytes are known to be of the body.
+    start: u32,
+    /// 1 if nothing is known of the stream's framing any more (monitor mode only).
+    lost: u32,
+    reserved: u32,
+}
+
+const _: () = assert!(size_of::<Flow>() == 24);
+
+impl Flow {
+    /// A connection whose framing is unknown: what follows cannot be judged.
+    pub const LOST: Self = Self { left: 0, next: 0, start: 0, lost: 1, reserved: 0 };
+
+    /// Whether the framing is unknown.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        self.lost != 0
+    }
+
+    /// How many of the first bytes of a segment are of the body.
+    #[inline(always)]
+    #[must_use]
+    pub const fn body_bytes(&self, sequence: u32, len: u32) -> u32 {
+        let ahead = sequence.wrapping_sub(self.next) as i32;
+        if ahead < 0 {
+            // Seen before, at least in part.
+            if (sequence.wrapping_sub(self.start) as i32) < 0 {
+                return 0;
+            }
+            return least(self.left.saturating_add(ahead.unsigned_abs() as u64), len);
+        }
+        least(self.left.saturating_sub(ahead as u64), len)
+    }
+
+    /// Notes that `count` bytes of the body were seen from `sequence` on.
+    #[inline(always)]
+    #[must_use]
+    pub const fn after_body(mut self, sequence: u32, count: u32) -> Self {
+        let end = sequence.wrapping_add(count);
+        let progress = end.wrapping_sub(self.next) as i32;
+        if progress > 0 {
+            self.next = end;
+            self.left = self.left.saturating_sub(progress as u64);
+        }
+        if self.next.wrapping_sub(self.start) > HISTORY {
+            self.start = self.next.wrapping_sub(HISTORY);
+        }
+        self
+    }
+}
+
+#[inline(always)]
+const fn least(a: u64, b: u32) -> u32 {
+    if a < b as u64 { a as u32 } else { b }
+}
+
+/// What the reader came upon.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Turn {
+    /// Nothing to report; call again.
+    Going,
+    /// The window must be filled with the payload's bytes from `offset` on; then call again.
+    Fill {
+        /// Offset in the payload.
+        offset: u32,
+        /// Number of bytes, at most the window's capacity.
+        len: u32,
+    },
+    /// A request, with its credential's digest or why it has none.
+    Request(Result<Digest, Reason>),
+    /// The rest of the segment cannot be judged, for this reason.
+    Lost(Reason),
+    /// The segment's end, between two requests or in a body.
+    End,
+}
+
+/// Reads the requests of one segment.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Reader {
+    /// The head being read.
+    pub head: Head,
+    /// Bytes left of the body being passed over.
+    body: u64,
+    /// Offset in the payload where that body starts.
+    body_start: u32,
+    /// Offset in the payload where the window starts.
+    offset: u32,
+    /// Length of the payload.
+    len: u32,
+    /// Offset in the window of the next byte.
+    at: u32,
+    /// Number of bytes in the window.
+    end: u32,
+    reserved: u32,
+}
+
+impl Reader {
+    /// A reader at the end of an empty segment.
+    #[must_use]
+    pub const fn new(key: &crate::digest::KeyWords) -> Self {
+        Self {
+            head: Head::new(key),
+            body: 0,
+            body_start: 0,
+            offset: 0,
+            len: 0,
+            at: 0,
+            end: 0,
+            reserved: 0,
+        }
+    }
+
+    /// Starts on a segment of `len` bytes, of which the first `body` are of a body.
+    #[inline(always)]
+    pub const fn begin(&mut self, body: u32, len: u32) {
+        self.head.reset();
+        self.body = 0;
+        self.body_start = 0;
+        self.offset = body;
+        self.len = len;
+        self.at = 0;
+        self.end = 0;
+    }
+
+    /// An upper bound on the turns a segment of `len` bytes takes: each one
+    /// consumes a byte, fills the window, reports a request, or ends.
+    #[inline(always)]
+    #[must_use]
+    pub const fn turns(len: u32) -> u32 {
+        len * 2 + len / window::CAPACITY as u32 + 4
+    }
+
+    /// Reads on.
+    #[inline(always)]
+    pub fn turn(&mut self, window: &Window, rules: Rules<'_>) -> Turn {
+        if self.at >= self.end {
+            return self.next_window();
+        }
+        match self.head.step(window, self.at, self.end, rules) {
+            Ok(used) => self.at += used,
+            Err(reason) => return Turn::Lost(reason),
+        }
+        if !self.head.is_complete() {
+            return Turn::Going;
+        }
+        // Not built yet: chunked bodies, and tunnels.
+        if self.head.is_chunked() || self.head.is_connect() {
+            return Turn::Lost(Reason::Undecided);
+        }
+        let credential = self.head.credential();
+        self.pass_over(self.head.content_length());
+        Turn::Request(credential)
+    }
+
+    /// What to remember of the connection when the whole segment has passed.
+    #[inline(always)]
+    #[must_use]
+    pub const fn flow(&self, sequence: u32) -> Option<Flow> {
+        if self.body == 0 {
+            return None;
+        }
+        Some(Flow {
+            left: self.body,
+            next: sequence.wrapping_add(self.len),
+            start: sequence.wrapping_add(self.body_start),
+            lost: 0,
+            reserved: 0,
+        })
+    }
+
+    #[inline(always)]
+    const fn next_window(&mut self) -> Turn {
+        self.offset += self.end;
+        self.at = 0;
+        self.end = 0;
+        let left = self.len.saturating_sub(self.offset);
+        if left == 0 {
+            return if self.head.is_empty() { Turn::End } else { Turn::Lost(Reason::Undecided) };
+        }
+        self.end = least(left as u64, window::CAPACITY as u32);
+        Turn::Fill { offset: self.offset, len: self.end }
+    }
+
+    /// Goes on behind the body.
+    #[inline(always)]
+    const fn pass_over(&mut self, body: u64) {
+        self.body_start = self.offset + self.at;
+        self.head.reset();
+        let in_window = least(body, self.end - self.at);
+        self.at += in_window;
+        let body = body - in_window as u64;
+        if body > 0 {
+            // The window's bytes are used up; the next one starts behind the body.
+            let in_segment = least(body, self.len.saturating_sub(self.offset + self.end));
+            self.offset += in_segment;
+            self.body = body - in_segment as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

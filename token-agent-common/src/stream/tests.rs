@@ -1,0 +1,182 @@
+extern crate std;
+use std::{format, string::String, vec::Vec};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    digest::KeyWords,
+    http1::{Charset, CredentialRule},
+    name::Name,
+};
+
+const KEY: [u8; 32] = [9; 32];
+
+fn digest(token: &str) -> Digest {
+    Digest::from_bytes(*blake3::keyed_hash(&KEY, token.as_bytes()).as_bytes().first_chunk().unwrap())
+}
+
+/// What a segment holds: its requests' credentials, how it ends, and what is remembered.
+#[derive(Debug, Eq, PartialEq)]
+struct Outcome {
+    requests: Vec<Result<Digest, Reason>>,
+    lost: Option<Reason>,
+    flow: Option<Flow>,
+}
+
+fn read(payload: &[u8], sequence: u32, flow: Option<Flow>) -> Outcome {
+    let key = KeyWords::new(&KEY);
+    let rule = CredentialRule::new(
+        Name::new("authorization").unwrap(),
+        Name::new("bearer").unwrap(),
+        Charset::B64Token,
+    );
+    let rules = Rules { credential: &rule, key: &key };
+    let len = payload.len() as u32;
+    let body = flow.map_or(0, |flow| flow.body_bytes(sequence, len));
+    if body == len {
+        let flow = flow.map(|flow| flow.after_body(sequence, len));
+        return Outcome { requests: Vec::new(), lost: None, flow };
+    }
+    let mut window = Window::new();
+    let mut reader = Reader::new(&key);
+    reader.begin(body, len);
+    let mut requests = Vec::new();
+    for _ in 0..Reader::turns(len) {
+        match reader.turn(&window, rules) {
+            Turn::Going => {}
+            Turn::Fill { offset, len } => {
+                let bytes = &payload[offset as usize..(offset + len) as usize];
+                assert_eq!(window.fill(bytes), len);
+            }
+            Turn::Request(credential) => requests.push(credential),
+            Turn::Lost(reason) => return Outcome { requests, lost: Some(reason), flow },
+            Turn::End => return Outcome { requests, lost: None, flow: reader.flow(sequence) },
+        }
+    }
+    panic!("more turns than announced");
+}
+
+fn request(token: &str, body: usize) -> String {
+    format!("POST / HTTP/1.1\r\nAuthorization: Bearer {token}\r\nContent-Length: {body}\r\n\r\n")
+}
+
+#[test]
+fn pipelined_requests_are_told_apart() {
+    let mut payload = String::new();
+    let mut expected = Vec::new();
+    for i in 0..300 {
+        let token = format!("token{i}");
+        payload += &request(&token, i * 7);
+        payload += &"Authorization: Bearer nobody\r\n\r\n".repeat(i)[..i * 7];
+        expected.push(Ok(digest(&token)));
+    }
+    let got = read(payload.as_bytes(), 0, None);
+    assert_eq!(got, Outcome { requests: expected, lost: None, flow: None });
+}
+
+#[test]
+fn a_head_must_be_whole() {
+    let payload = request("abc", 0);
+    for cut in 1..payload.len() {
+        let got = read(&payload.as_bytes()[..cut], 0, None);
+        assert_eq!(got.lost, Some(Reason::Undecided), "cut at {cut}");
+    }
+    let two = payload.clone() + &payload[..20];
+    let got = read(two.as_bytes(), 0, None);
+    assert_eq!((got.requests.len(), got.lost), (1, Some(Reason::Undecided)));
+    assert_eq!(read(b"\r\n\r\n", 0, None).lost, None);
+    assert_eq!(read(b"\r\n\r", 0, None).lost, Some(Reason::Undecided));
+    for undecided in [
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "CONNECT a:1 HTTP/1.1\r\n\r\n",
+    ] {
+        assert_eq!(read(undecided.as_bytes(), 0, None).lost, Some(Reason::Undecided));
+    }
+}
+
+#[test]
+fn a_body_is_no_head_in_any_order() {
+    let head = request("abc", 3000);
+    let sequence = u32::MAX - 500;
+    let first = read(format!("{head}{}", "x".repeat(1000)).as_bytes(), sequence, None);
+    let flow = first.flow.unwrap();
+    let body = sequence.wrapping_add(head.len() as u32);
+    let at = |offset: u32| body.wrapping_add(offset);
+    let bait = request("nobody", 0);
+    // Later parts first, then again, then the rest and the next request.
+    let mut flow = flow;
+    for offset in [2000, 1000, 0, 1500, 3000 - bait.len() as u32] {
+        let got = read(bait.as_bytes(), at(offset), Some(flow));
+        assert_eq!((got.requests.len(), got.lost), (0, None), "at {offset}");
+        flow = got.flow.unwrap();
+    }
+    let next = read(request("next", 0).as_bytes(), at(3000), Some(flow));
+    assert_eq!(next.requests, [Ok(digest("next"))]);
+    assert_eq!(next.flow, None);
+    // The end of the body and the next request in one segment.
+    let both = format!("xxxxx{}", request("next", 9));
+    let got = read(both.as_bytes(), at(2995), Some(flow));
+    assert_eq!(got.requests, [Ok(digest("next"))]);
+    assert_eq!(got.flow.unwrap().body_bytes(at(2995 + both.len() as u32), 20), 9);
+    // The head again, cut otherwise.
+    let again = read(format!("{head}x").as_bytes(), sequence, Some(flow));
+    assert_eq!(again.requests, [Ok(digest("abc"))]);
+    assert_eq!(again.flow.unwrap().body_bytes(at(2990), 20), 10);
+}
+
+#[test]
+fn bodies_beyond_the_sequence_space_end_where_they_should() {
+    let length = 5_368_709_123_u64;
+    let head = format!(
+        "PUT / HTTP/1.1\r\nAuthorization: Bearer abc\r\nContent-Length: {length}\r\n\r\n"
+    );
+    let mut flow = read(head.as_bytes(), 77, None).flow.unwrap();
+    let mut sequence = 77 + head.len() as u32;
+    let mut left = length;
+    while left > 0 {
+        let len = least(left, 60_001);
+        assert_eq!(flow.body_bytes(sequence, 65_000), least(left, 65_000));
+        // A retransmission of what came before is still the body.
+        assert_eq!(flow.body_bytes(sequence.wrapping_sub(1), 1), u32::from(left != length));
+        flow = flow.after_body(sequence, len);
+        sequence = sequence.wrapping_add(len);
+        left -= u64::from(len);
+    }
+    assert_eq!(flow.body_bytes(sequence, 100), 0);
+}
+
+proptest! {
+    /// However requests with bodies are cut at bounds of heads, the same requests come out.
+    #[test]
+    fn cuts_in_bodies_change_nothing(
+        bodies in prop::collection::vec(0usize..9000, 1..12),
+        sequence: u32,
+        cuts in prop::collection::vec(1usize..5000, 1..8),
+    ) {
+        let mut expected = Vec::new();
+        let mut got = Vec::new();
+        let mut flow: Option<Flow> = None;
+        let mut sequence = sequence;
+        let mut cuts = cuts.iter().cycle();
+        for (i, body) in bodies.iter().enumerate() {
+            let token = format!("t{i}");
+            let head = request(&token, *body);
+            expected.push(Ok(digest(&token)));
+            let message = head.clone() + &"GET / HTTP/1.1\r\n\r\n".repeat(body / 18 + 1)[..*body];
+            let mut rest = message.as_bytes();
+            let mut least = head.len();
+            while !rest.is_empty() {
+                let len = (least + cuts.next().unwrap()).min(rest.len());
+                let outcome = read(&rest[..len], sequence, flow);
+                prop_assert_eq!(outcome.lost, None);
+                got.extend(outcome.requests);
+                flow = outcome.flow;
+                sequence = sequence.wrapping_add(len as u32);
+                rest = &rest[len..];
+                least = 0;
+            }
+        }
+        prop_assert_eq!(got, expected);
+    }
+}
