@@ -70,6 +70,10 @@ impl core::fmt::Debug for KeyWords {
 }
 
 /// An unfinished digest.
+///
+/// Compressions are not done at once but noted, one at a time, and done by
+/// [`work`](Self::work): so there is one place where the kernel's verifier has
+/// to follow the compression function, and not one for each way there.
 #[repr(C)]
 pub struct Hasher {
     /// The block being filled; bytes past `block_len` are zero.
@@ -83,6 +87,24 @@ pub struct Hasher {
     block_len: u32,
     /// Bytes in the blocks before it.
     compressed: u32,
+    /// What is to be done; see [`task`].
+    task: u32,
+    /// How many subtrees are waiting on the stack.
+    waiting: u32,
+    /// How many of them are to be joined.
+    joins: u32,
+    /// [`ROOT`] once no more bytes follow.
+    root: u32,
+}
+
+mod task {
+    pub(super) const NONE: u32 = 0;
+    /// Compress the block, of which more bytes follow.
+    pub(super) const BLOCK: u32 = 1;
+    /// Compress the block, the last one.
+    pub(super) const LAST: u32 = 2;
+    /// Replace the chaining value by its parent with the last subtree waiting.
+    pub(super) const JOIN: u32 = 3;
 }
 
 /// Eight chunks leave at most three subtrees waiting; a power of two lets indexes be masked.
@@ -99,39 +121,41 @@ impl Hasher {
             stack: [[0; 8]; STACK],
             block_len: 0,
             compressed: 0,
+            task: task::NONE,
+            waiting: 0,
+            joins: 0,
+            root: 0,
         }
     }
 
     /// Starts afresh, in place.
     #[inline(always)]
-    pub fn reset(&mut self, key: &KeyWords) {
+    pub const fn reset(&mut self, key: &KeyWords) {
         self.block = [0; 8];
         self.cv = key.0;
         self.key = key.0;
         self.block_len = 0;
         self.compressed = 0;
+        self.task = task::NONE;
+        self.root = 0;
     }
 
-    /// Bytes taken so far.
+    /// How many bytes [`push`](Self::push) takes now: 0 to 64. If it is 0 and
+    /// at least one more byte follows, [`make_room`](Self::make_room).
     #[inline(always)]
     #[must_use]
-    pub const fn taken(&self) -> u32 {
-        self.compressed + self.block_len
+    pub const fn room(&self) -> u32 {
+        BLOCK.saturating_sub(self.block_len)
     }
 
-    /// How many bytes [`push`](Self::push) takes next, 1 to 64. Call it only
-    /// when at least one more byte follows: it closes a full block, and a
-    /// block is closed differently when it is the last.
+    /// Asks for the full block to be closed. Not before it is known that more
+    /// bytes follow: the last block is closed differently.
     #[inline(always)]
-    pub fn make_room(&mut self) -> u32 {
-        if self.block_len >= BLOCK {
-            self.close_block();
-        }
-        BLOCK - self.block_len
+    pub const fn make_room(&mut self) {
+        self.task = task::BLOCK;
     }
 
-    /// Takes `count` bytes of `window` from `at` on; `count` is at most what
-    /// [`make_room`](Self::make_room) gave.
+    /// Takes `count` bytes of `window` from `at` on; `count` is at most [`room`](Self::room).
     #[inline(always)]
     pub fn push(&mut self, window: &Window, at: u32, count: u32) {
         let filled = self.block_len;
@@ -150,22 +174,72 @@ impl Hasher {
         self.block_len = total;
     }
 
-    /// The digest of what was taken.
+    /// Says that no more bytes follow.
     #[inline(always)]
-    pub fn finish(&mut self) -> Digest {
-        let chunks = self.compressed / CHUNK;
-        let root = if chunks == 0 { ROOT } else { 0 };
-        let flags = self.chunk_start() | CHUNK_END | root;
-        compress(self, chunks, self.block_len, flags);
-        // One waiting subtree for each set bit of the number of finished chunks.
-        let mut waiting = chunks.count_ones();
-        for _ in 0..STACK - 1 {
-            if waiting == 0 {
-                break;
+    pub const fn finish(&mut self) {
+        self.task = task::LAST;
+    }
+
+    /// Whether there is something to do before the next call of anything else.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.task != task::NONE
+    }
+
+    /// Does one compression.
+    #[inline(always)]
+    pub fn work(&mut self) {
+        let chunk = self.compressed / CHUNK;
+        let start = if self.compressed.is_multiple_of(CHUNK) { CHUNK_START } else { 0 };
+        let (counter, len, flags) = match self.task {
+            task::BLOCK => {
+                let end = (self.compressed + BLOCK).is_multiple_of(CHUNK);
+                (chunk, BLOCK, start | if end { CHUNK_END } else { 0 })
             }
-            waiting -= 1;
-            self.join(waiting, if waiting == 0 { ROOT } else { 0 });
+            task::LAST => {
+                self.root = ROOT;
+                (chunk, self.block_len, start | CHUNK_END | if chunk == 0 { ROOT } else { 0 })
+            }
+            _ => {
+                self.load_join();
+                (0, BLOCK, PARENT | if self.joins == 1 { self.root } else { 0 })
+            }
+        };
+        compress(self, counter, len, flags);
+        match self.task {
+            task::BLOCK => {
+                self.compressed += BLOCK;
+                self.task = task::NONE;
+                if flags & CHUNK_END != 0 {
+                    // The subtrees before the chunk are the set bits of its number; each
+                    // trailing one is a subtree of the same size, to be joined.
+                    self.waiting = chunk.count_ones();
+                    self.joins = chunk.trailing_ones();
+                    self.after_join();
+                }
+            }
+            task::LAST => {
+                self.waiting = chunk.count_ones();
+                self.joins = self.waiting;
+                self.after_join();
+            }
+            _ => {
+                self.waiting = self.waiting.wrapping_sub(1);
+                self.joins = self.joins.wrapping_sub(1);
+                self.after_join();
+            }
         }
+        if self.root == 0 {
+            self.block = [0; 8];
+            self.block_len = 0;
+        }
+    }
+
+    /// The digest, once [`finish`](Self::finish) was called and nothing is left to do.
+    #[inline(always)]
+    #[must_use]
+    pub fn digest(&self) -> Digest {
         let mut bytes = [0; Digest::LEN];
         for (bytes, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(&self.cv) {
             *bytes = word.to_le_bytes();
@@ -173,58 +247,30 @@ impl Hasher {
         Digest(bytes)
     }
 
+    /// Asks for the next join, or puts the finished subtree on the stack.
     #[inline(always)]
-    fn chunk_start(&self) -> u32 {
-        if self.compressed.is_multiple_of(CHUNK) {
-            CHUNK_START
-        } else {
-            0
+    const fn after_join(&mut self) {
+        if self.joins != 0 {
+            self.task = task::JOIN;
+            return;
+        }
+        self.task = task::NONE;
+        if self.root == 0 {
+            self.stack[self.waiting as usize & (STACK - 1)] = self.cv;
+            self.cv = self.key;
         }
     }
 
+    /// Makes the last subtree waiting and `cv` the block of their parent.
     #[inline(always)]
-    fn close_block(&mut self) {
-        let chunk = self.compressed / CHUNK;
-        let start = self.chunk_start();
-        self.compressed += BLOCK;
-        let end = self.compressed.is_multiple_of(CHUNK);
-        compress(self, chunk, BLOCK, start | if end { CHUNK_END } else { 0 });
-        if end {
-            self.close_chunk(chunk);
-        }
-        self.block = [0; 8];
-        self.block_len = 0;
-    }
-
-    /// Puts the finished chunk's chaining value in its place in the tree.
-    #[inline(always)]
-    fn close_chunk(&mut self, chunk: u32) {
-        // The subtrees before it are the set bits of `chunk`; each trailing one
-        // is a subtree of the same size, to be joined.
-        let mut waiting = chunk.count_ones();
-        let mut joins = chunk.trailing_ones();
-        for _ in 0..STACK - 1 {
-            if joins == 0 {
-                break;
-            }
-            joins -= 1;
-            waiting = waiting.wrapping_sub(1);
-            self.join(waiting, 0);
-        }
-        self.stack[waiting as usize & (STACK - 1)] = self.cv;
-        self.cv = self.key;
-    }
-
-    /// Replaces `cv` by the parent of the subtree waiting at `index` and `cv`.
-    #[inline(always)]
-    fn join(&mut self, index: u32, root: u32) {
+    fn load_join(&mut self) {
+        let index = self.waiting.wrapping_sub(1);
         let left = &self.stack[index as usize & (STACK - 1)];
         for i in 0..4 {
             self.block[i] = u64::from(left[2 * i]) | u64::from(left[2 * i + 1]) << 32;
             self.block[i + 4] = u64::from(self.cv[2 * i]) | u64::from(self.cv[2 * i + 1]) << 32;
         }
         self.cv = self.key;
-        compress(self, 0, BLOCK, PARENT | root);
     }
 }
 
@@ -345,14 +391,23 @@ mod tests {
             let mut at = offset as u32;
             let end = at + piece as u32;
             while at < end {
-                let count = hasher.make_room().min(end - at);
+                if hasher.room() == 0 {
+                    hasher.make_room();
+                }
+                while hasher.is_busy() {
+                    hasher.work();
+                }
+                let count = hasher.room().min(end - at);
                 hasher.push(&window, at, count);
                 at += count;
             }
             rest = &rest[piece..];
         }
-        assert_eq!(hasher.taken() as usize, input.len());
-        hasher.finish()
+        hasher.finish();
+        while hasher.is_busy() {
+            hasher.work();
+        }
+        hasher.digest()
     }
 
     fn reference(key: &[u8; 32], input: &[u8]) -> [u8; 16] {

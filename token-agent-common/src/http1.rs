@@ -7,8 +7,8 @@
 //! header that bears the credential, which it hashes as it passes. Everything
 //! else is only checked for being HTTP.
 //!
-//! Contract: whatever the bytes are, [`Head::step`] consumes at least one byte
-//! or fails, never panics, and a head it completes has one meaning for every
+//! Contract: whatever the bytes are, [`Head::step`] consumes at least one byte,
+//! asks for hashing, or fails; it never panics, and a head it completes has one meaning for every
 //! server that follows RFC 9112. Where servers are known to differ, it fails.
 
 mod credential;
@@ -71,6 +71,8 @@ mod phase {
     /// After the CR of the empty line.
     pub(super) const END_LF: u32 = 20;
     pub(super) const COMPLETE: u32 = 21;
+    /// Complete, and the credential was closed.
+    pub(super) const FINISHED: u32 = 22;
 }
 
 mod seen {
@@ -178,7 +180,8 @@ impl Head {
     }
 
     /// Reads on from `at` in `window`, at most up to `end`, where `at < end`;
-    /// gives the number of bytes consumed, at least one.
+    /// gives the number of bytes consumed: at least one, unless
+    /// [`is_hashing`](Self::is_hashing) then.
     ///
     /// # Errors
     /// The reason why this is no request the guard lets pass; where the next
@@ -211,7 +214,7 @@ impl Head {
         self.phase == phase::START
     }
 
-    /// Whether the whole head was read.
+    /// Whether the whole head was just read.
     #[inline(always)]
     #[must_use]
     pub const fn is_complete(&self) -> bool {
@@ -246,22 +249,60 @@ impl Head {
         self.method.to_le_bytes()
     }
 
-    /// The digest of the credential. Call it once, when complete.
+    /// Whether [`hash`](Self::hash) must be called before anything else.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_hashing(&self) -> bool {
+        self.hasher.is_busy()
+    }
+
+    /// Does one step of hashing the credential.
+    #[inline(always)]
+    pub fn hash(&mut self) {
+        self.hasher.work();
+    }
+
+    /// Closes the credential, if there is one to be judged. Call it once, when
+    /// complete, then [`hash`](Self::hash) while [`is_hashing`](Self::is_hashing).
+    #[inline(always)]
+    pub fn finish(&mut self) {
+        if self.credential_fault().is_none() {
+            self.hasher.finish();
+        }
+        self.phase = phase::FINISHED;
+    }
+
+    /// Whether the credential was closed.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        self.phase == phase::FINISHED
+    }
+
+    /// The digest of the credential, when finished.
     ///
     /// # Errors
     /// Why there is none.
     #[inline(always)]
-    pub fn credential(&mut self) -> Result<Digest, Reason> {
+    pub fn credential(&self) -> Result<Digest, Reason> {
+        match self.credential_fault() {
+            Some(reason) => Err(reason),
+            None => Ok(self.hasher.digest()),
+        }
+    }
+
+    #[inline(always)]
+    const fn credential_fault(&self) -> Option<Reason> {
         if self.seen & seen::SECOND_CREDENTIAL != 0 {
-            Err(Reason::DuplicateCredential)
+            Some(Reason::DuplicateCredential)
         } else if self.seen & seen::LONG_TOKEN != 0 {
-            Err(Reason::CredentialTooLong)
+            Some(Reason::CredentialTooLong)
         } else if self.seen & seen::BAD_TOKEN != 0 {
-            Err(Reason::MalformedToken)
+            Some(Reason::MalformedToken)
         } else if self.seen & seen::TOKEN == 0 {
-            Err(Reason::Missing)
+            Some(Reason::Missing)
         } else {
-            Ok(self.hasher.finish())
+            None
         }
     }
 }

@@ -94,7 +94,8 @@ pub enum Turn {
         /// Number of bytes, at most the window's capacity.
         len: u32,
     },
-    /// A request, with its credential's digest or why it has none.
+    /// A request, with its credential's digest or why it has none; until the
+    /// next turn its head can be looked at.
     Request(Result<Digest, Reason>),
     /// The rest of the segment cannot be judged, for this reason.
     Lost(Reason),
@@ -120,7 +121,8 @@ pub struct Reader {
     at: u32,
     /// Number of bytes in the window.
     end: u32,
-    reserved: u32,
+    /// 1 if the request whose head was read has been told.
+    told: u32,
 }
 
 impl Reader {
@@ -135,7 +137,7 @@ impl Reader {
             len: 0,
             at: 0,
             end: 0,
-            reserved: 0,
+            told: 0,
         }
     }
 
@@ -149,19 +151,38 @@ impl Reader {
         self.len = len;
         self.at = 0;
         self.end = 0;
+        self.told = 0;
     }
 
-    /// An upper bound on the turns a segment of `len` bytes takes: each one
-    /// consumes a byte, fills the window, reports a request, or ends.
+    /// An upper bound on the turns a segment of `len` bytes takes. Each one
+    /// consumes a byte, fills the window, compresses a block, or is one of the
+    /// few at a request's end; the shortest request has 18 bytes.
     #[inline(always)]
     #[must_use]
     pub const fn turns(len: u32) -> u32 {
-        len * 2 + len / window::CAPACITY as u32 + 4
+        len * 2 + 16
     }
 
     /// Reads on.
     #[inline(always)]
     pub fn turn(&mut self, window: &Window, rules: Rules<'_>) -> Turn {
+        if self.head.is_hashing() {
+            self.head.hash();
+            // Reading or telling comes next, in a turn of its own.
+            return Turn::Going;
+        }
+        if self.head.is_complete() {
+            self.head.finish();
+            return Turn::Going;
+        }
+        if self.head.is_finished() {
+            if self.told == 0 {
+                self.told = 1;
+                return Turn::Request(self.head.credential());
+            }
+            self.told = 0;
+            self.pass_over(self.head.content_length());
+        }
         if self.at >= self.end {
             return self.next_window();
         }
@@ -169,16 +190,11 @@ impl Reader {
             Ok(used) => self.at += used,
             Err(reason) => return Turn::Lost(reason),
         }
-        if !self.head.is_complete() {
-            return Turn::Going;
-        }
         // Not built yet: chunked bodies, and tunnels.
-        if self.head.is_chunked() || self.head.is_connect() {
+        if self.head.is_complete() && (self.head.is_chunked() || self.head.is_connect()) {
             return Turn::Lost(Reason::Undecided);
         }
-        let credential = self.head.credential();
-        self.pass_over(self.head.content_length());
-        Turn::Request(credential)
+        Turn::Going
     }
 
     /// What to remember of the connection when the whole segment has passed.
@@ -210,7 +226,7 @@ impl Reader {
         Turn::Fill { offset: self.offset, len: self.end }
     }
 
-    /// Goes on behind the body.
+    /// Goes on behind the body of the request whose head was read.
     #[inline(always)]
     const fn pass_over(&mut self, body: u64) {
         self.body_start = self.offset + self.at;

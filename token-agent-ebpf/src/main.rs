@@ -1,2 +1,52 @@
+//! The kernel side: two thin programs around `token-agent-common`.
+//!
+//! [`packet`] is the door to a packet's bytes, [`maps`] to everything the agent
+//! knows, [`guard`] leads a packet through the core, [`report`] counts and tells.
+//! An entry point only turns the outcome into what its hook returns.
 #![no_std]
 #![no_main]
+
+mod guard;
+mod maps;
+mod packet;
+mod report;
+
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
+
+use crate::{
+    guard::{Action, judge},
+    packet::{TcPacket, XdpPacket},
+};
+
+/// The guard on a network card's receive path, before the kernel has made a packet of the frame.
+#[xdp(frags)]
+fn guard_xdp(context: XdpContext) -> u32 {
+    match judge(&XdpPacket::new(&context)) {
+        Action::Pass => xdp_action::XDP_PASS,
+        Action::Drop => xdp_action::XDP_DROP,
+    }
+}
+
+/// The guard on a device's ingress, where any device has it.
+#[classifier]
+fn guard_tc(context: TcContext) -> i32 {
+    match judge(&TcPacket::new(&context)) {
+        // Not `OK`: programs after this one still run.
+        Action::Pass => TC_ACT_UNSPEC,
+        Action::Drop => TC_ACT_SHOT,
+    }
+}
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // Nothing here can panic; the verifier would refuse an endless loop it could reach.
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -137,7 +137,8 @@ impl Head {
         self.after_credential(view, run)
     }
 
-    /// Hashes at most `count` bytes and says how many; none of a credential that is too long.
+    /// Takes at most `count` bytes to be hashed and says how many; none of a
+    /// credential that is too long.
     #[inline(always)]
     fn take(&mut self, view: View<'_>, count: u32) -> u32 {
         if count == 0 {
@@ -149,7 +150,13 @@ impl Head {
             // One byte: fewer than asked for, so that the caller stops here.
             return count.min(1);
         }
-        let count = count.min(self.hasher.make_room());
+        let room = self.hasher.room();
+        if room == 0 {
+            // Nothing is consumed, but the hasher has work to do.
+            self.hasher.make_room();
+            return 0;
+        }
+        let count = count.min(room);
         self.hasher.push(view.window, view.at, count);
         self.count += count;
         count

@@ -46,10 +46,18 @@ fn read(bytes: &[u8], rule: &CredentialRule, cut: usize) -> Result<Option<Read>,
         let mut at = 0;
         while at < end {
             let used = head.step(&window, at, end, rules)?;
-            assert!(used > 0 && at + used <= end, "consumed {used} of {}", end - at);
+            assert!(at + used <= end, "consumed {used} of {}", end - at);
+            assert!(used > 0 || head.is_hashing());
+            while head.is_hashing() {
+                head.hash();
+            }
             at += used;
             len += used as usize;
             if head.is_complete() {
+                head.finish();
+                while head.is_hashing() {
+                    head.hash();
+                }
                 return Ok(Some(Read {
                     len,
                     content_length: head.content_length(),

@@ -1,0 +1,163 @@
+//! The maps, private to this file, and what may be done with them.
+//!
+//! Those sized by the configuration are given their size at load: what stands
+//! here is the smallest one.
+
+use aya_ebpf::{
+    bindings::BPF_ANY,
+    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    macros::btf_map,
+};
+use token_agent_common::{
+    abi::{AudienceKey, Denial, FlowKey, ListenKey, Ports, ServicePolicy, Settings},
+    digest::Digest,
+    packet::Headers,
+    stream::{Flow, Reader},
+    verdict::{Audience, TokenEntry},
+    window::Window,
+};
+
+/// What is needed while one packet is judged; each CPU has its own.
+#[repr(C)]
+pub(crate) struct Scratch {
+    pub(crate) headers: Headers,
+    /// The connection of the packet.
+    pub(crate) flow: FlowKey,
+    /// The digest of the credential at hand, zero if there is none.
+    pub(crate) digest: [u8; Digest::LEN],
+    pub(crate) reader: Reader,
+    pub(crate) window: Window,
+}
+
+impl Scratch {
+    /// Starts on a packet.
+    #[inline(always)]
+    pub(crate) fn begin(&mut self, flow: FlowKey) {
+        self.flow = flow;
+        self.digest = [0; Digest::LEN];
+        self.reader.head.reset();
+    }
+}
+
+/// Per-CPU values may be at most this large.
+const _: () = assert!(size_of::<Scratch>() <= 32 * 1024);
+
+#[btf_map]
+static SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();
+
+#[btf_map]
+static SETTINGS: Array<Settings, 1> = Array::new();
+
+#[btf_map]
+static PORTS: Array<Ports, { Ports::COUNT as usize }> = Array::new();
+
+#[btf_map]
+static LISTENERS: HashMap<ListenKey, u32, 1> = HashMap::new();
+
+#[btf_map]
+static SERVICES: Array<ServicePolicy, 1> = Array::new();
+
+#[btf_map]
+static TOKENS: HashMap<[u8; Digest::LEN], TokenEntry, 1> = HashMap::new();
+
+#[btf_map]
+static AUDIENCES: HashMap<AudienceKey, u8, 1> = HashMap::new();
+
+#[btf_map]
+static FLOWS: LruHashMap<FlowKey, Flow, 1> = LruHashMap::new();
+
+#[btf_map]
+static COUNTERS: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+#[btf_map]
+static DENIALS: RingBuf<Denial, { 1 << 20 }> = RingBuf::new();
+
+#[btf_map]
+static DENIALS_LOST: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+/// The CPU's scratch. A guard runs to its end before another starts on the
+/// same CPU, so there is never a second borrow.
+#[inline(always)]
+pub(crate) fn scratch() -> Option<&'static mut Scratch> {
+    // SAFETY: as above; the kernel's memory is zeroed at first, which is a valid `Scratch`.
+    SCRATCH.get_ptr_mut(0).map(|scratch| unsafe { &mut *scratch })
+}
+
+#[inline(always)]
+pub(crate) fn settings() -> Option<&'static Settings> {
+    SETTINGS.get(0)
+}
+
+#[inline(always)]
+pub(crate) fn ports(port: u16) -> Option<&'static Ports> {
+    PORTS.get(Ports::index(port))
+}
+
+/// The number of the service that listens there.
+#[inline(always)]
+pub(crate) fn listener(key: &ListenKey) -> Option<u32> {
+    // SAFETY: the value is copied at once, and listeners are never removed while a guard runs.
+    unsafe { LISTENERS.get(key).copied() }
+}
+
+#[inline(always)]
+pub(crate) fn service(number: u32) -> Option<&'static ServicePolicy> {
+    SERVICES.get(number)
+}
+
+#[inline(always)]
+pub(crate) fn token(digest: &[u8; Digest::LEN]) -> Option<&'static TokenEntry> {
+    // SAFETY: an entry's memory can be given to another token while this looks
+    // at it. Its fields are read once each, and what is read is some token's
+    // entry as the agent wrote it or is writing it; a removed token was denied
+    // already, see ARCHITECTURE.md, "Changing a token".
+    unsafe { TOKENS.get(digest) }
+}
+
+#[inline(always)]
+pub(crate) fn is_for(audience: Audience, service: u32) -> bool {
+    if audience == Audience::EVERY {
+        return true;
+    }
+    let key = AudienceKey { audience: audience.number(), service };
+    // SAFETY: only whether it is there is used.
+    unsafe { AUDIENCES.get(&key).is_some() }
+}
+
+#[inline(always)]
+pub(crate) fn flow(key: &FlowKey) -> Option<Flow> {
+    // SAFETY: the value is copied at once.
+    unsafe { FLOWS.get(key).copied() }
+}
+
+#[inline(always)]
+pub(crate) fn remember(key: &FlowKey, flow: &Flow) -> bool {
+    FLOWS.insert(key, flow, u64::from(BPF_ANY)).is_ok()
+}
+
+#[inline(always)]
+pub(crate) fn forget(key: &FlowKey) {
+    // That there was nothing to forget is fine.
+    let _ = FLOWS.remove(key);
+}
+
+/// Adds to a counter; see `token_agent_common::abi::counter_index`.
+#[inline(always)]
+pub(crate) fn count(index: u32, by: u64) {
+    if let Some(counter) = COUNTERS.get_ptr_mut(index) {
+        // SAFETY: the counter is this CPU's own.
+        unsafe { *counter += by };
+    }
+}
+
+/// Hands a denial to the agent, or counts that it was lost.
+#[inline(always)]
+pub(crate) fn report(denial: impl FnOnce() -> Denial) {
+    if let Some(mut slot) = DENIALS.reserve(0) {
+        slot.write(denial());
+        slot.submit(0);
+    } else if let Some(lost) = DENIALS_LOST.get_ptr_mut(0) {
+        // SAFETY: the counter is this CPU's own.
+        unsafe { *lost += 1 };
+    }
+}

@@ -1,0 +1,112 @@
+//! The one door to a packet's bytes: copies, whether the packet is linear or not.
+
+use core::{ffi::c_void, hint::black_box};
+
+use aya_ebpf::{
+    EbpfContext,
+    helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
+    programs::{TcContext, XdpContext},
+};
+use token_agent_common::{
+    packet::{HEADERS, Headers},
+    window::{self, Window},
+};
+
+/// A packet on one of the hooks.
+pub(crate) trait Packet {
+    /// Its length in bytes, from the Ethernet header on.
+    fn len(&self) -> u32;
+
+    /// The interface it arrived on.
+    fn interface(&self) -> u32;
+
+    /// Copies `len` bytes from `offset` on to `to`; false if they are not there.
+    ///
+    /// # Safety
+    /// `to` is good for writing `len` bytes.
+    unsafe fn load(&self, offset: u32, to: *mut c_void, len: u32) -> bool;
+
+    /// Copies the first bytes of the frame.
+    #[inline(always)]
+    fn load_headers(&self, headers: &mut Headers) -> bool {
+        let len = bounded::<HEADERS>(self.len().min(HEADERS as u32));
+        let to = headers.bytes_mut().as_mut_ptr().cast();
+        // SAFETY: `Headers` holds `HEADERS` bytes, the bound of `len`.
+        unsafe { self.load(0, to, len) }
+    }
+
+    /// Copies `len` bytes of the frame from `offset` on.
+    #[inline(always)]
+    fn load_window(&self, offset: u32, len: u32, window: &mut Window) -> bool {
+        let len = bounded::<{ window::CAPACITY }>(len);
+        let to = window.payload_mut().as_mut_ptr().cast();
+        // SAFETY: the window's payload holds `CAPACITY` bytes, the bound of `len`.
+        unsafe { self.load(offset, to, len) }
+    }
+}
+
+/// `len`, which is 1 to `MAX`, in a form whose bounds the verifier sees: the
+/// compiler would drop a plain mask that it can prove needless.
+#[inline(always)]
+fn bounded<const MAX: usize>(len: u32) -> u32 {
+    const { assert!(MAX.is_power_of_two()) };
+    (black_box(len.wrapping_sub(1)) & (MAX as u32 - 1)) + 1
+}
+
+/// A frame at XDP; its bytes may lie in several buffers.
+pub(crate) struct XdpPacket<'a>(&'a XdpContext);
+
+impl<'a> XdpPacket<'a> {
+    #[inline(always)]
+    pub(crate) const fn new(context: &'a XdpContext) -> Self {
+        Self(context)
+    }
+}
+
+impl Packet for XdpPacket<'_> {
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        // SAFETY: the context is the one the kernel passed in.
+        unsafe { bpf_xdp_get_buff_len(self.0.ctx) as u32 }
+    }
+
+    #[inline(always)]
+    fn interface(&self) -> u32 {
+        self.0.ingress_ifindex() as u32
+    }
+
+    #[inline(always)]
+    unsafe fn load(&self, offset: u32, to: *mut c_void, len: u32) -> bool {
+        // SAFETY: the context is the one the kernel passed in; `to` is the caller's promise.
+        unsafe { bpf_xdp_load_bytes(self.0.ctx, offset, to, len) == 0 }
+    }
+}
+
+/// A packet at TC; its bytes may lie in several pages.
+pub(crate) struct TcPacket<'a>(&'a TcContext);
+
+impl<'a> TcPacket<'a> {
+    #[inline(always)]
+    pub(crate) const fn new(context: &'a TcContext) -> Self {
+        Self(context)
+    }
+}
+
+impl Packet for TcPacket<'_> {
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        self.0.len()
+    }
+
+    #[inline(always)]
+    fn interface(&self) -> u32 {
+        // SAFETY: the context is the one the kernel passed in.
+        unsafe { (*self.0.skb.skb).ifindex }
+    }
+
+    #[inline(always)]
+    unsafe fn load(&self, offset: u32, to: *mut c_void, len: u32) -> bool {
+        // SAFETY: the context is the one the kernel passed in; `to` is the caller's promise.
+        unsafe { bpf_skb_load_bytes(self.0.as_ptr(), offset, to, len) == 0 }
+    }
+}

@@ -1,0 +1,64 @@
+//! What became of a packet: counters, and for denials an event.
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_tai_ns;
+use token_agent_common::{
+    abi::{Denial, ServicePolicy, Settings, counter_index},
+    reason::Reason,
+};
+
+use crate::{
+    guard::Action,
+    maps::{self, Scratch},
+};
+
+/// For whom a packet is judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Case<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) policy: &'a ServicePolicy,
+    /// The service's number, 0 if the packet belongs to no one.
+    pub(crate) service: u32,
+    pub(crate) interface: u32,
+}
+
+impl Case<'_> {
+    /// Nanoseconds since the Unix epoch.
+    #[inline(always)]
+    pub(crate) fn now(&self) -> u64 {
+        // SAFETY: the helper takes nothing and reads a clock.
+        self.settings.utc(unsafe { bpf_ktime_get_tai_ns() })
+    }
+
+    /// Whether verdicts are carried out.
+    #[inline(always)]
+    pub(crate) fn enforces(&self) -> bool {
+        let now = if self.policy.is_overridden() { self.now() } else { 0 };
+        self.policy.enforces(now)
+    }
+
+    #[inline(always)]
+    pub(crate) fn count(&self, reason: Reason, by: u32) {
+        maps::count(counter_index(self.service, self.enforces(), reason), u64::from(by));
+    }
+
+    /// Counts and reports a denial of what `scratch` holds, and says what follows from it.
+    ///
+    /// A function of its own in the kernel too: many places deny, and the stack is small.
+    #[inline(never)]
+    pub(crate) fn deny(&self, scratch: &Scratch, reason: Reason) -> Action {
+        let enforced = self.enforces();
+        maps::count(counter_index(self.service, enforced, reason), 1);
+        maps::report(|| Denial {
+            time: self.now(),
+            method: scratch.reader.head.method(),
+            digest: scratch.digest,
+            flow: scratch.flow,
+            interface: self.interface,
+            service: self.service,
+            reason: reason as u8,
+            enforced: u8::from(enforced),
+            reserved: [0; 10],
+        });
+        if enforced { Action::Drop } else { Action::Pass }
+    }
+}
