@@ -1,1 +1,3 @@
 //! The agent's library: see `ARCHITECTURE.md`.
+
+pub mod duration;
