@@ -1,3 +1,4 @@
 //! The agent's library: see `ARCHITECTURE.md`.
 
+pub mod config;
 pub mod duration;
