@@ -1,1 +1,5 @@
 //! The agent's library: see `ARCHITECTURE.md`.
+
+mod private_file;
+
+pub mod token;
