@@ -16,6 +16,24 @@ pub struct Lifetime {
 }
 
 impl Lifetime {
+    /// From `not_before` until `expires_at`, both cut to whole seconds.
+    ///
+    /// # Errors
+    /// Shorter than a second, or before 1970.
+    pub fn between(not_before: Timestamp, expires_at: Timestamp) -> Result<Self, PolicyError> {
+        let (not_before, expires_at) = (floor(not_before)?, floor(expires_at)?);
+        if not_before < Timestamp::UNIX_EPOCH {
+            return Err(PolicyError::OutOfRange);
+        }
+        if expires_at <= not_before {
+            return Err(PolicyError::NoTtl);
+        }
+        Ok(Self {
+            not_before,
+            expires_at,
+        })
+    }
+
     /// The first moment the token is valid.
     #[must_use]
     pub const fn not_before(&self) -> Timestamp {
@@ -59,10 +77,8 @@ pub fn lifetime(
             ceil(wish)?.max(floor(now)?)
         }
     };
-    Ok(Lifetime {
-        not_before: beginning,
-        expires_at: later(beginning, Duration::from_secs(ttl.as_secs()))?,
-    })
+    let end = later(beginning, Duration::from_secs(ttl.as_secs()))?;
+    Lifetime::between(beginning, end)
 }
 
 /// Why a token cannot be issued as wished.
@@ -81,8 +97,8 @@ pub enum PolicyError {
     /// Less than a second.
     #[error("a token lives at least one second")]
     NoTtl,
-    /// Beyond what a timestamp can say.
-    #[error("the token's lifetime ends beyond the year 9999")]
+    /// Before 1970 or beyond what a timestamp can say.
+    #[error("the token's lifetime is not within the years 1970 to 9999")]
     OutOfRange,
     /// The beginning lies too far in the future.
     #[error("the token would begin at {not_before}, more than the maximum lifetime of {} after now ({now})", Units(*.max))]
@@ -152,7 +168,7 @@ impl fmt::Display for Units {
         // More than one of the unit: people write 24h rather than 1d, and 90s rather than 1m30s.
         match UNITS
             .into_iter()
-            .find(|&(unit, _)| seconds > unit && seconds % unit == 0)
+            .find(|&(unit, _)| seconds > unit && seconds.is_multiple_of(unit))
         {
             Some((unit, letter)) => write!(f, "{}{letter}", seconds / unit),
             None => write!(f, "{seconds}s"),

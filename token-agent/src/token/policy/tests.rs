@@ -110,8 +110,17 @@ fn the_end_of_time_is_an_error_not_a_panic() {
     }
     let late = lifetime(Timestamp::MAX, None, Some(Timestamp::MAX), DAY, DAY);
     assert_eq!(late, Err(PolicyError::OutOfRange));
-    let early = lifetime(Timestamp::MIN, None, None, DAY, DAY).unwrap();
-    assert!(early.not_before() < early.expires_at());
+    let early = lifetime(Timestamp::MIN, None, None, DAY, DAY);
+    assert_eq!(early, Err(PolicyError::OutOfRange));
+}
+
+#[test]
+fn a_given_span_is_checked_too() {
+    let span = Lifetime::between(at("2025-11-22T12:00:00.9Z"), at("2025-11-22T12:00:01.1Z"));
+    assert_eq!(span.unwrap().expires_at(), at("2025-11-22T12:00:01Z"));
+    assert_eq!(Lifetime::between(now(), now()), Err(PolicyError::NoTtl));
+    let early = Lifetime::between(at("1969-12-31T23:59:59Z"), now());
+    assert_eq!(early, Err(PolicyError::OutOfRange));
 }
 
 #[test]
