@@ -1,9 +1,12 @@
 //! The agent's library: see `ARCHITECTURE.md`.
 
+pub mod agent;
 pub mod config;
 pub mod datapath;
 pub mod duration;
+pub mod events;
 mod private_file;
 pub mod reconcile;
 pub mod store;
 pub mod token;
+pub mod wire;

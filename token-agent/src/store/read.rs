@@ -120,6 +120,25 @@ impl Store {
         })
     }
 
+    /// What the kernel must hold of the secret with this digest, be it a token's or a foreign one's.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub fn enforced_by_digest(&self, digest: &Digest) -> Result<Option<Enforced>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM tokens WHERE digest = ?1
+             UNION ALL SELECT {} FROM foreign_revocations WHERE digest = ?1",
+            columns::ENFORCED,
+            columns::ENFORCED_FOREIGN
+        );
+        self.read("look up what is enforced", |connection| {
+            Ok(connection
+                .prepare_cached(&sql)?
+                .query_row([digest.as_bytes()], columns::enforced)
+                .optional()?)
+        })
+    }
+
     /// Everything the kernel must hold at the present revision, in the order of the digests.
     ///
     /// Dead tokens too, until they are pruned: the kernel names the reason.

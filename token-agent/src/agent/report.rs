@@ -1,0 +1,164 @@
+//! How the agent is.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Agent, AgentError, Engine};
+use crate::{
+    config::Mode,
+    datapath::{Interface, InterfaceState},
+    wire::{
+        InterfaceStatus, MapStatus, ModeWord, Override, Revisions, ServiceStatus, Status, Tokens,
+    },
+};
+
+impl Agent {
+    /// Whether requests are judged, where, and with what.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn status(self: &Arc<Self>) -> Result<Status, AgentError> {
+        self.with_engine(|agent, engine| agent.status_of(engine, Timestamp::now()))
+            .await
+    }
+
+    fn status_of(&self, engine: &mut Engine, now: Timestamp) -> Result<Status, AgentError> {
+        let overrides = engine.overrides(now).to_vec();
+        let services: Vec<_> = self
+            .config
+            .services
+            .iter()
+            .map(|service| ServiceStatus {
+                name: service.name.clone(),
+                mode: mode_in_force(service.mode, &service.name, &overrides),
+                on_deny: service.on_deny.as_str().into(),
+            })
+            .collect();
+        let mut degraded: Vec<_> = engine.interfaces.iter().filter_map(impairment).collect();
+        degraded.extend(overrides.iter().filter_map(relaxed));
+        if engine.is_behind() {
+            degraded.push("the kernel does not hold all that the store says".into());
+        }
+        degraded.extend(self.notes.degraded());
+        Ok(Status {
+            enforcing: is_enforcing(&engine.interfaces, &services),
+            degraded,
+            notes: self.notes.remarks(),
+            since: self.since,
+            version: env!("CARGO_PKG_VERSION").into(),
+            interfaces: engine
+                .interfaces
+                .iter()
+                .cloned()
+                .map(InterfaceStatus::from)
+                .collect(),
+            services,
+            tokens: Tokens::from(engine.store.count_by_state(now)?),
+            maps: engine
+                .kernel
+                .maps()
+                .into_iter()
+                .map(MapStatus::from)
+                .collect(),
+            revision: Revisions {
+                store: engine.store.revision()?,
+                kernel: engine.followed(),
+            },
+            overrides,
+        })
+    }
+}
+
+fn is_enforcing(interfaces: &[Interface], services: &[ServiceStatus]) -> bool {
+    let is_attached = |interface: &Interface| interface.state == InterfaceState::Attached;
+    interfaces.iter().any(is_attached)
+        && services
+            .iter()
+            .any(|service| service.mode == ModeWord::Enforce)
+}
+
+fn mode_in_force(configured: Mode, service: &str, overrides: &[Override]) -> ModeWord {
+    overrides
+        .iter()
+        .find(|entry| entry.service == service)
+        .map_or(ModeWord::from(configured), |entry| entry.mode)
+}
+
+fn impairment(interface: &Interface) -> Option<String> {
+    let name = &interface.name;
+    match &interface.state {
+        InterfaceState::Attached => None,
+        InterfaceState::Missing => Some(format!("interface {name} does not exist")),
+        InterfaceState::Failed(why) => Some(format!("interface {name} is not guarded: {why}")),
+    }
+}
+
+/// An override is never to what is configured anyway, so one to monitor relaxes an enforcing service.
+fn relaxed(entry: &Override) -> Option<String> {
+    let Override { service, until, .. } = entry;
+    match (entry.mode, until) {
+        (ModeWord::Enforce, _) => None,
+        (ModeWord::Monitor, None) => Some(format!(
+            "service {service} is only monitored; `token-agent guard {service} --mode enforce` ends that"
+        )),
+        (ModeWord::Monitor, Some(until)) => {
+            Some(format!("service {service} is only monitored until {until}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(state: InterfaceState) -> Interface {
+        Interface {
+            name: "eth0".into(),
+            ifindex: None,
+            facing: "client",
+            hook: None,
+            mode: None,
+            state,
+        }
+    }
+
+    fn service(mode: ModeWord) -> ServiceStatus {
+        ServiceStatus {
+            name: "orders".into(),
+            mode,
+            on_deny: "drop".into(),
+        }
+    }
+
+    #[test]
+    fn enforcing_takes_an_interface_and_a_service() {
+        let attached = [interface(InterfaceState::Attached)];
+        let missing = [interface(InterfaceState::Missing)];
+        let enforced = [service(ModeWord::Enforce)];
+        let monitored = [service(ModeWord::Monitor)];
+        assert!(is_enforcing(&attached, &enforced));
+        assert!(!is_enforcing(&missing, &enforced));
+        assert!(!is_enforcing(&attached, &monitored));
+        assert!(!is_enforcing(&[], &enforced));
+    }
+
+    #[test]
+    fn an_override_is_in_force_and_impairs() {
+        let entry = Override {
+            service: "orders".into(),
+            mode: ModeWord::Monitor,
+            until: None,
+        };
+        assert!(relaxed(&entry).unwrap().contains("orders"));
+        let overrides = [entry];
+        assert_eq!(
+            mode_in_force(Mode::Enforce, "orders", &overrides),
+            ModeWord::Monitor
+        );
+        assert_eq!(
+            mode_in_force(Mode::Enforce, "stock", &overrides),
+            ModeWord::Enforce
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! Revoking tokens.
+
+use serde::{Deserialize, Serialize};
+
+use super::SecretText;
+use crate::{
+    store::Revision,
+    token::{RevokeReason, TokenId},
+};
+
+/// What to revoke: exactly one of `ids`, `secrets` and `all`.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<TokenId>>,
+    /// Also such as were never issued here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Vec<SecretText>>,
+    #[serde(default)]
+    pub all: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<RevokeReason>,
+    /// Tell what would be done, and do nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What was revoked.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RevokeAnswer {
+    /// Tokens and secrets never issued here together; those revoked before do not count.
+    pub count: usize,
+    /// The tokens revoked by it.
+    pub ids: Vec<TokenId>,
+    /// The tokens that were revoked before.
+    pub already: Vec<TokenId>,
+    /// How many secrets never issued here were revoked by it.
+    pub foreign: usize,
+    pub revision: Revision,
+    /// Whether the kernel denies them.
+    pub enforced: bool,
+    /// Whether they stay revoked when the power fails.
+    pub durable: bool,
+    /// Whether it was only told what would be done.
+    pub dry_run: bool,
+}
