@@ -1,10 +1,12 @@
 //! The agent's library: see `ARCHITECTURE.md`.
 
 pub mod agent;
+pub mod api;
 pub mod config;
 pub mod datapath;
 pub mod duration;
 pub mod events;
+pub mod metrics;
 mod private_file;
 pub mod reconcile;
 pub mod store;

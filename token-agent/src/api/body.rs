@@ -1,0 +1,86 @@
+//! JSON out of a request's body, without leaving its secrets in memory.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, FromRequestParts, Query, Request},
+    http::request::Parts,
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use zeroize::Zeroize;
+
+use crate::wire::{Code, Problem};
+
+/// A body of at most `MOST` bytes.
+#[derive(Debug)]
+pub(super) struct JsonBody<T, const MOST: usize>(pub(super) T);
+
+/// The query, checked.
+#[derive(Debug)]
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned, const MOST: usize> FromRequest<S> for JsonBody<T, MOST> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let bytes = read(request.into_body(), MOST).await?;
+        // A message of serde names fields and places, and may repeat a wrong value:
+        // so only its place is told.
+        let parsed = serde_json::from_slice(&bytes).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            let what = match error.classify() {
+                serde_json::error::Category::Data => describe(&error),
+                serde_json::error::Category::Eof
+                | serde_json::error::Category::Io
+                | serde_json::error::Category::Syntax => "it is not valid JSON".into(),
+            };
+            Problem::new(
+                Code::BadRequest,
+                format!("the body cannot be read at line {line}, column {column}: {what}"),
+            )
+        });
+        wipe(bytes);
+        parsed.map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        Query::try_from_uri(&parts.uri)
+            .map(|Query(asked)| Self(asked))
+            .map_err(|error| Problem::new(Code::BadRequest, error.body_text()))
+    }
+}
+
+async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, most).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
+            Code::TooLarge,
+            format!("the body has more than {most} bytes"),
+        )),
+        Err(_) => Err(Problem::new(Code::BadRequest, "the body was broken off")),
+    }
+}
+
+/// Which field is wrong. Only messages that cannot hold a value of the request are passed on.
+fn describe(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let is_harmless = ["unknown field", "missing field", "duplicate field"]
+        .iter()
+        .any(|start| message.starts_with(start));
+    if is_harmless {
+        message
+    } else {
+        "a value is not of the kind that is wanted there".into()
+    }
+}
+
+fn wipe(bytes: Bytes) {
+    // Ours alone, so that it can be; what the HTTP library copied on the way cannot.
+    if let Ok(mut bytes) = bytes.try_into_mut() {
+        bytes.as_mut().zeroize();
+    }
+}
