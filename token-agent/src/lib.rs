@@ -2,7 +2,9 @@
 
 pub mod agent;
 pub mod api;
+pub mod client;
 pub mod config;
+pub mod daemon;
 pub mod datapath;
 pub mod duration;
 pub mod events;

@@ -1,0 +1,238 @@
+//! `token-agent run`: puts the parts together, in an order that never leaves a gap.
+//!
+//! The store is opened and the kernel filled from it before anything is
+//! attached, so the guard never runs with an empty map. When the agent ends,
+//! the guard stays: enforcement outlives the agent.
+
+mod clock;
+mod group;
+mod privileges;
+mod tasks;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use nix::sys::stat::{Mode, umask};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    agent::{Agent, Degraded, Engine},
+    api::{self, ControlSocket, Gatekeeper, Limits, Shutdown},
+    config::{Config, InterfacePattern, Loaded},
+    datapath::{Datapath, Denials, Interface, InterfaceState},
+    reconcile::Reconciler,
+    store::Store,
+    token::HashKey,
+};
+
+/// Overrides the configuration's `agent.log`.
+const LOG_VARIABLE: &str = "TOKEN_AGENT_LOG";
+
+/// Takes from group's mode nothing, so that the control socket is 0660 from its
+/// first moment, and all from others.
+const UMASK: Mode = Mode::S_IRWXO;
+
+/// Why the agent cannot start, where the exit code depends on it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The process may not do what the agent needs.
+    #[error(
+        "missing privileges: {}; run as root, or with these capabilities",
+        missing.join(", ")
+    )]
+    NotPermitted {
+        /// The names of the capabilities.
+        missing: Vec<&'static str>,
+    },
+}
+
+/// Runs until a signal ends it. Call it before there are other threads.
+///
+/// # Errors
+/// Whatever keeps the agent from guarding; a [`StartError`] or an [`std::io::Error`] may be in the chain.
+pub fn run(loaded: Loaded) -> anyhow::Result<()> {
+    let Loaded { config, warnings } = loaded;
+    log_to_stderr(&config)?;
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    // The process as a whole has one, so it is set while there is only one thread.
+    umask(UMASK);
+    let missing = privileges::missing().context("cannot read the process's capabilities")?;
+    if !missing.is_empty() {
+        return Err(StartError::NotPermitted { missing }.into());
+    }
+    // Another agent's pins must not be touched, whatever state directory it uses.
+    api::probe(&config.agent.socket)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start threads")?
+        .block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    // Before anything is attached: a signal during the start must not kill the agent half-way.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let group = group::of(&config.control);
+    let Started {
+        agent,
+        denials,
+        socket,
+        listener,
+    } = start(config, &group)?;
+    match &group {
+        group::Group::Known(_) => {}
+        group::Group::Unknown(note) => agent.notes.remark(note),
+        group::Group::Missing(problem) => {
+            warn!("{problem}");
+            agent.notes.degrade(Degraded::ControlGroup, problem);
+        }
+    }
+
+    let (end, shutdown) = Shutdown::new();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(api::serve_control(
+        UnixListener::from_std(listener).context("cannot use the control socket")?,
+        api::control(Arc::clone(&agent), shutdown.clone()),
+        Limits::CONTROL,
+        Gatekeeper { group: group.gid() },
+        shutdown.clone(),
+    ));
+    if let Some(listener) = metrics_listener(&agent).await {
+        tasks.spawn(api::serve_metrics(
+            listener,
+            api::metrics(Arc::clone(&agent)),
+            Limits::METRICS,
+            shutdown.clone(),
+        ));
+    }
+    tasks.spawn(tasks::tend(Arc::clone(&agent), shutdown.clone()));
+    tasks.spawn(tasks::prune(Arc::clone(&agent), shutdown.clone()));
+    match denials {
+        Some(denials) => {
+            tasks.spawn(tasks::report(Arc::clone(&agent), denials, shutdown));
+        }
+        None => {
+            agent.notes.degrade(Degraded::Events, "denials are not reported");
+        }
+    }
+    info!(socket = %agent.config().agent.socket.display(), "ready");
+
+    let signal = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    info!(
+        signal,
+        "ending; the guard stays attached and goes on denying, `token-agent detach --all` takes it off"
+    );
+    let _ = end.send(true);
+    while tasks.join_next().await.is_some() {}
+    drop(socket);
+    Ok(())
+}
+
+/// What runs once the guard is on.
+struct Started {
+    agent: Arc<Agent>,
+    denials: Option<Denials>,
+    socket: ControlSocket,
+    listener: std::os::unix::net::UnixListener,
+}
+
+fn start(config: Config, group: &group::Group) -> anyhow::Result<Started> {
+    let state_dir: &Path = &config.agent.state_dir;
+    let mut store = Store::open(state_dir).context("cannot open the store")?;
+    let key = HashKey::load_or_create(state_dir, store.holds_digests()?)
+        .context("cannot have a hash key")?;
+    store.bind_key(key.key_id())?;
+    info!(store = %store.store_id()?, key = %key.key_id(), revision = %store.revision()?, "opened the store");
+
+    let kernel = Datapath::load(&config, &key).context("cannot load the guard into the kernel")?;
+    let mut engine = Engine::new(store, kernel, Reconciler::new(&config.services));
+    let filled = engine.catch_up().context("cannot fill the kernel's maps")?;
+    info!(put = filled.put, removed = filled.removed, "filled the kernel's maps");
+    let denials = engine.kernel().denials();
+    // Before anything is attached: without a socket the guard could not be steered.
+    let (socket, listener) = ControlSocket::bind(&config.agent.socket, group.gid())?;
+
+    let interfaces = engine
+        .kernel()
+        .attach(&config)
+        .context("cannot attach the guard")?;
+    tell(&interfaces, &config.datapath.interfaces);
+    engine.guards(interfaces);
+    Ok(Started {
+        agent: Agent::new(config, key, engine, Timestamp::now()),
+        denials,
+        socket,
+        listener,
+    })
+}
+
+fn tell(interfaces: &[Interface], configured: &[InterfacePattern]) {
+    for interface in interfaces {
+        let name = &interface.name;
+        match &interface.state {
+            InterfaceState::Attached => info!(
+                interface = %name,
+                hook = interface.hook.unwrap_or_default(),
+                mode = interface.mode.unwrap_or_default(),
+                "guarding"
+            ),
+            InterfaceState::Missing => warn!(interface = %name, "no such interface"),
+            InterfaceState::Failed(why) => warn!(interface = %name, %why, "not guarded"),
+        }
+    }
+    let is_attached = |interface: &Interface| interface.state == InterfaceState::Attached;
+    if !interfaces.iter().any(is_attached) {
+        let wanted: Vec<_> = configured.iter().map(InterfacePattern::as_str).collect();
+        warn!(interfaces = wanted.join(", "), "no interface is guarded");
+    }
+}
+
+async fn metrics_listener(agent: &Agent) -> Option<TcpListener> {
+    let address = agent.config().metrics.listen?;
+    match TcpListener::bind(address).await {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            let why = format!("metrics are not served on {address}: {error}");
+            warn!("{why}");
+            agent.notes.degrade(Degraded::Metrics, why);
+            None
+        }
+    }
+}
+
+fn log_to_stderr(config: &Config) -> anyhow::Result<()> {
+    let from_environment = std::env::var(LOG_VARIABLE)
+        .ok()
+        .filter(|directives| !directives.is_empty());
+    let filter = match from_environment {
+        Some(directives) => EnvFilter::try_new(directives)
+            .with_context(|| format!("{LOG_VARIABLE} is no log level or directive"))?,
+        None => EnvFilter::try_new(&config.agent.log).context("agent.log is no log level")?,
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    Ok(())
+}
+
+/// Where the configuration is unless told otherwise.
+#[must_use]
+pub fn default_config() -> PathBuf {
+    "/etc/token-agent/config.toml".into()
+}
