@@ -66,10 +66,7 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
     }
     // The process as a whole has one, so it is set while there is only one thread.
     umask(UMASK);
-    let missing = privileges::missing().context("cannot read the process's capabilities")?;
-    if !missing.is_empty() {
-        return Err(StartError::NotPermitted { missing }.into());
-    }
+    check_privileges()?;
     // Another agent's pins must not be touched, whatever state directory it uses.
     api::probe(&config.agent.socket)?;
     tokio::runtime::Builder::new_multi_thread()
@@ -77,6 +74,18 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
         .build()
         .context("cannot start threads")?
         .block_on(serve(config))
+}
+
+/// Makes sure that the process may touch the guard.
+///
+/// # Errors
+/// [`StartError::NotPermitted`].
+pub fn check_privileges() -> anyhow::Result<()> {
+    let missing = privileges::missing().context("cannot read the process's capabilities")?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(StartError::NotPermitted { missing }.into())
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {

@@ -1,0 +1,66 @@
+//! `doctor`: what keeps this machine from enforcing?
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{check::finding_text, exit::Exit, output::Output};
+use crate::{
+    client::{Client, ClientError},
+    config, daemon,
+    datapath::{self, Finding},
+    wire::Status,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The configuration
+    #[arg(long, value_name = "PATH", default_value_os_t = daemon::default_config())]
+    config: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct Findings {
+    findings: Vec<Finding>,
+}
+
+pub(super) async fn run(args: &Args, client: &Client, output: Output) -> anyhow::Result<Exit> {
+    let config = config::load(&args.config);
+    let mut findings = datapath::examine(config.as_ref().ok().map(|loaded| &loaded.config));
+    if let Err(errors) = &config {
+        findings.extend(errors.0.iter().map(|problem| Finding {
+            id: "configuration-invalid",
+            severity: "error",
+            evidence: problem.to_string(),
+            remedy: format!("token-agent check --config {}", args.config.display()),
+        }));
+    }
+    match client.get::<Status>("/v1/status").await {
+        Ok(status) => findings.extend(status.degraded.into_iter().map(|evidence| Finding {
+            id: "degraded",
+            severity: "warning",
+            evidence,
+            remedy: "token-agent status".into(),
+        })),
+        Err(error) => findings.push(silent(&error)),
+    }
+    let is_impossible = findings.iter().any(|finding| finding.severity == "error");
+    output.tell(&Findings { findings }, |found| {
+        if found.findings.is_empty() {
+            "nothing found\n".into()
+        } else {
+            found.findings.iter().map(finding_text).collect()
+        }
+    })?;
+    Ok(if is_impossible { Exit::Failed } else { Exit::Done })
+}
+
+/// The daemon does not answer. What it attached still guards, so that is no impossibility.
+fn silent(error: &ClientError) -> Finding {
+    Finding {
+        id: "daemon-unreachable",
+        severity: "warning",
+        evidence: error.to_string(),
+        remedy: "systemctl start token-agent".into(),
+    }
+}
