@@ -96,12 +96,15 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn events(&self, path: &str) -> Result<Events<'_>, ClientError> {
-        let response = self.within(self.send(Method::GET, path, Bytes::new())).await?;
+        let response = self
+            .within(self.send(Method::GET, path, Bytes::new()))
+            .await?;
         if response.status() == StatusCode::OK {
             Ok(Events {
                 client: self,
                 body: response.into_body(),
                 buffer: Vec::new(),
+                told: 0,
             })
         } else {
             Err(self.problem(response).await)
@@ -172,9 +175,9 @@ impl Client {
         &self,
         answer: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, ClientError> {
-        timeout(PATIENCE, answer).await.unwrap_or_else(|_elapsed| {
-            Err(self.unreachable(io::ErrorKind::TimedOut.into()))
-        })
+        timeout(PATIENCE, answer)
+            .await
+            .unwrap_or_else(|_elapsed| Err(self.unreachable(io::ErrorKind::TimedOut.into())))
     }
 
     fn unreachable(&self, source: io::Error) -> ClientError {
@@ -186,10 +189,7 @@ impl Client {
         }
     }
 
-    fn protocol(
-        &self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> ClientError {
+    fn protocol(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ClientError {
         ClientError::Protocol {
             path: self.socket.clone(),
             source: source.into(),
@@ -203,6 +203,8 @@ pub struct Events<'c> {
     client: &'c Client,
     body: Incoming,
     buffer: Vec<u8>,
+    /// How much of the buffer was told.
+    told: usize,
 }
 
 impl Events<'_> {
@@ -212,12 +214,14 @@ impl Events<'_> {
     /// [`ClientError::Protocol`].
     pub async fn next(&mut self) -> Result<Option<Event>, ClientError> {
         loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<_> = self.buffer.drain(..=end).collect();
-                return serde_json::from_slice(&line)
-                    .map(Some)
-                    .map_err(|error| self.client.protocol(error));
+            let rest = &self.buffer[self.told..];
+            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let event = serde_json::from_slice(&rest[..end]);
+                self.told += end + 1;
+                return event.map(Some).map_err(|error| self.client.protocol(error));
             }
+            self.buffer.drain(..self.told);
+            self.told = 0;
             match self.body.frame().await {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(self.client.protocol(error)),

@@ -132,7 +132,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             tasks.spawn(tasks::report(Arc::clone(&agent), denials, shutdown));
         }
         None => {
-            agent.notes.degrade(Degraded::Events, "denials are not reported");
+            agent
+                .notes
+                .degrade(Degraded::Events, "denials are not reported");
         }
     }
     info!(socket = %agent.config().agent.socket.display(), "ready");
@@ -170,7 +172,11 @@ fn start(config: Config, group: &group::Group) -> anyhow::Result<Started> {
     let kernel = Datapath::load(&config, &key).context("cannot load the guard into the kernel")?;
     let mut engine = Engine::new(store, kernel, Reconciler::new(&config.services));
     let filled = engine.catch_up().context("cannot fill the kernel's maps")?;
-    info!(put = filled.put, removed = filled.removed, "filled the kernel's maps");
+    info!(
+        put = filled.put,
+        removed = filled.removed,
+        "filled the kernel's maps"
+    );
     let denials = engine.kernel().denials();
     // Before anything is attached: without a socket the guard could not be steered.
     let (socket, listener) = ControlSocket::bind(&config.agent.socket, group.gid())?;

@@ -48,7 +48,9 @@ impl Collector for Scraped {
             &mut encoder,
             "token_agent_events_lost",
             "Events that were not told",
-            self.0.lost.map(|(place, count)| ([("where", place)], count)),
+            self.0
+                .lost
+                .map(|(place, count)| ([("where", place)], count)),
         )?;
         let mut family = encoder.encode_descriptor(
             "token_agent_build",
@@ -102,13 +104,15 @@ impl Scraped {
             encoder,
             "token_agent_map_entries",
             "Entries in the kernel's maps",
-            maps.iter().map(|map| ([("map", map.name)], map.used.into())),
+            maps.iter()
+                .map(|map| ([("map", map.name)], map.used.into())),
         )?;
         gauges(
             encoder,
             "token_agent_map_capacity",
             "Entries the kernel's maps have room for",
-            maps.iter().map(|map| ([("map", map.name)], map.capacity.into())),
+            maps.iter()
+                .map(|map| ([("map", map.name)], map.capacity.into())),
         )
     }
 }
@@ -195,7 +199,10 @@ mod tests {
             "# TYPE token_agent_requests counter",
             "# EOF",
         ] {
-            assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line}\nin\n{text}"
+            );
         }
     }
 }

@@ -30,7 +30,9 @@ impl Agent {
         request: ExplainRequest,
     ) -> Result<Explanation, AgentError> {
         if request.id.is_some() && request.secret.is_some() {
-            return Err(AgentError::BadRequest("at most one of id and secret is to be given"));
+            return Err(AgentError::BadRequest(
+                "at most one of id and secret is to be given",
+            ));
         }
         let (_, service) = self.service(&request.service)?;
         let head = head(service, &request)?;
@@ -86,9 +88,7 @@ fn explanation(service: String, reason: Reason, id: Option<TokenId>) -> Explanat
 fn head(service: &Service, request: &ExplainRequest) -> Result<Zeroizing<Vec<u8>>, AgentError> {
     let breaks_line = |text: &str| text.contains(['\r', '\n']);
     let secret = request.secret.as_ref().map(|secret| secret.0.expose());
-    if breaks_line(&request.method)
-        || breaks_line(&request.path)
-        || secret.is_some_and(breaks_line)
+    if breaks_line(&request.method) || breaks_line(&request.path) || secret.is_some_and(breaks_line)
     {
         return Err(AgentError::BadRequest(
             "method, path and secret are one line each",
@@ -213,7 +213,12 @@ mod tests {
         }
     }
 
-    fn judge(service: &Service, method: &str, path: &str, secret: Option<&str>) -> Result<Digest, Reason> {
+    fn judge(
+        service: &Service,
+        method: &str,
+        path: &str,
+        secret: Option<&str>,
+    ) -> Result<Digest, Reason> {
         let request = ExplainRequest {
             service: "orders".into(),
             method: method.into(),
@@ -247,15 +252,26 @@ mod tests {
             (&key, Some("a!b"), Ok(digest("a!b"))),
             (&key, Some("a b"), Err(Reason::MalformedToken)),
         ] {
-            assert_eq!(judge(service, "GET", "/", secret), outcome, "{:?}", secret.map(str::len));
+            assert_eq!(
+                judge(service, "GET", "/", secret),
+                outcome,
+                "{:?}",
+                secret.map(str::len)
+            );
         }
     }
 
     #[test]
     fn the_rest_of_the_request_is_judged_too() {
         let bearer = service("authorization", "Bearer");
-        assert_eq!(judge(&bearer, "G T", "/", Some("abc")), Err(Reason::Malformed));
-        assert_eq!(judge(&bearer, "CONNECT", "a:1", Some("abc")), Err(Reason::Undecided));
+        assert_eq!(
+            judge(&bearer, "G T", "/", Some("abc")),
+            Err(Reason::Malformed)
+        );
+        assert_eq!(
+            judge(&bearer, "CONNECT", "a:1", Some("abc")),
+            Err(Reason::Undecided)
+        );
         assert!(judge(&bearer, "POST", "/a?b=c", Some("abc")).is_ok());
     }
 

@@ -29,7 +29,9 @@ impl Agent {
                 _ if mode == configured => None,
                 None => None,
                 Some(span) if span.0.is_zero() => {
-                    return Err(AgentError::BadRequest("a mode is put in force for 1s or more"));
+                    return Err(AgentError::BadRequest(
+                        "a mode is put in force for 1s or more",
+                    ));
                 }
                 Some(span) => SignedDuration::try_from(span.0)
                     .ok()

@@ -108,7 +108,11 @@ impl Agent {
         actor: Actor,
         request: RevokeRequest,
     ) -> Result<RevokeAnswer, AgentError> {
-        let ways = [request.ids.is_some(), request.secrets.is_some(), request.all];
+        let ways = [
+            request.ids.is_some(),
+            request.secrets.is_some(),
+            request.all,
+        ];
         if ways.into_iter().filter(|way| *way).count() != 1 {
             return Err(AgentError::BadRequest(
                 "exactly one of ids, secrets and all is to be given",
@@ -229,9 +233,8 @@ impl Agent {
                 }
             }
         }
-        let (already, ids): (Vec<_>, Vec<_>) = found
-            .iter()
-            .partition(|token| token.revoked_at.is_some());
+        let (already, ids): (Vec<_>, Vec<_>) =
+            found.iter().partition(|token| token.revoked_at.is_some());
         let id_of = |tokens: Vec<&Token>| tokens.into_iter().map(|token| token.id).collect();
         Ok(RevokeAnswer {
             count: ids.len() + foreign,
@@ -270,8 +273,5 @@ impl Agent {
 }
 
 fn stored(engine: &Engine, id: &TokenId) -> Result<Token, AgentError> {
-    engine
-        .store
-        .token(id)?
-        .ok_or(AgentError::UnknownToken(*id))
+    engine.store.token(id)?.ok_or(AgentError::UnknownToken(*id))
 }

@@ -81,10 +81,7 @@ impl Agent {
     }
 }
 
-fn with_ids(
-    engine: &Engine,
-    denials: Vec<Denial>,
-) -> Vec<(Denial, Option<crate::token::TokenId>)> {
+fn with_ids(engine: &Engine, denials: Vec<Denial>) -> Vec<(Denial, Option<crate::token::TokenId>)> {
     let mut ids = HashMap::new();
     let id_of = |denial: &Denial| {
         let digest = events::digest(denial).filter(|_| names_a_token(denial))?;
@@ -100,11 +97,19 @@ fn with_ids(
 /// Whether the kernel found an entry for the denied credential. A flood of
 /// unknown ones must not cost a look into the store each.
 fn names_a_token(denial: &Denial) -> bool {
-    use Reason::{Expired, InsufficientScope, MaxAge, NotYetValid, Revoked, Superseded, WrongService};
+    use Reason::{
+        Expired, InsufficientScope, MaxAge, NotYetValid, Revoked, Superseded, WrongService,
+    };
     Reason::from_code(denial.reason).is_some_and(|reason| {
         matches!(
             reason,
-            Expired | InsufficientScope | MaxAge | NotYetValid | Revoked | Superseded | WrongService
+            Expired
+                | InsufficientScope
+                | MaxAge
+                | NotYetValid
+                | Revoked
+                | Superseded
+                | WrongService
         )
     })
 }

@@ -52,7 +52,9 @@ mod tests {
     #[test]
     fn root_and_the_group_may() {
         let gid = Gid::from_raw;
-        let keeper = Gatekeeper { group: Some(gid(7)) };
+        let keeper = Gatekeeper {
+            group: Some(gid(7)),
+        };
         for (uid, primary, others, may) in [
             (0, 0, vec![], true),
             (1000, 7, vec![], true),
@@ -61,7 +63,11 @@ mod tests {
             (1000, 0, vec![], false),
         ] {
             let others = || others.iter().copied().map(gid).collect();
-            assert_eq!(keeper.allows(uid, gid(primary), others), may, "{uid} {primary}");
+            assert_eq!(
+                keeper.allows(uid, gid(primary), others),
+                may,
+                "{uid} {primary}"
+            );
         }
         let root_only = Gatekeeper { group: None };
         assert!(root_only.allows(0, gid(0), Vec::new));

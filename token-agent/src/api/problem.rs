@@ -16,8 +16,7 @@ use crate::{
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(self)).into_response();
         response.headers_mut().insert(
             CONTENT_TYPE,
@@ -51,8 +50,9 @@ const fn code(error: &AgentError) -> Code {
         AgentError::NotEnforced { .. } => Code::NotEnforced,
         AgentError::Policy(_) => Code::Policy,
         AgentError::UnknownService => Code::UnknownService,
-        AgentError::UnknownToken(_)
-        | AgentError::Store(StoreError::UnknownTokens { .. }) => Code::UnknownToken,
+        AgentError::UnknownToken(_) | AgentError::Store(StoreError::UnknownTokens { .. }) => {
+            Code::UnknownToken
+        }
         AgentError::Store(StoreError::Full { .. }) => Code::NoRoom,
         AgentError::Store(
             StoreError::Corrupt { .. }

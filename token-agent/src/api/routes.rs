@@ -53,7 +53,6 @@ struct Context {
 }
 
 /// What the control socket answers. Every request carries an [`Actor`].
-#[must_use]
 pub fn control(agent: Arc<Agent>, shutdown: Shutdown) -> Router {
     let context = Context {
         agent: Arc::clone(&agent),
@@ -74,9 +73,12 @@ pub fn control(agent: Arc<Agent>, shutdown: Shutdown) -> Router {
 }
 
 /// What the metrics' listener answers.
-#[must_use]
 pub fn metrics(agent: Arc<Agent>) -> Router {
-    common(Router::new().route("/metrics", get(scrape)).with_state(agent))
+    common(
+        Router::new()
+            .route("/metrics", get(scrape))
+            .with_state(agent),
+    )
 }
 
 pub(super) fn common(routes: Router) -> Router {
@@ -104,10 +106,7 @@ async fn status(State(context): State<Context>) -> Answer<Status> {
     Ok(Json(context.agent.status().await?))
 }
 
-async fn list(
-    State(context): State<Context>,
-    Asked(query): Asked<ListQuery>,
-) -> Answer<Listing> {
+async fn list(State(context): State<Context>, Asked(query): Asked<ListQuery>) -> Answer<Listing> {
     Ok(Json(context.agent.list(query).await?))
 }
 
@@ -162,7 +161,12 @@ async fn tell(
                 let most = format!("at most {FOLLOWERS} may follow the events at once");
                 Problem::new(Code::Overloaded, most)
             })?;
-        follow(context.agent.events.follow(), query, context.shutdown, place)
+        follow(
+            context.agent.events.follow(),
+            query,
+            context.shutdown,
+            place,
+        )
     } else {
         let recent = context.agent.events.recent();
         let lines = recent.iter().filter(|event| query.matches(event));
@@ -190,7 +194,10 @@ fn follow(
                 break event;
             }
         };
-        Some((Ok::<_, std::convert::Infallible>(Bytes::from(line(&event))), state))
+        Some((
+            Ok::<_, std::convert::Infallible>(Bytes::from(line(&event))),
+            state,
+        ))
     }))
 }
 

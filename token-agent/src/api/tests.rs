@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use axum::{Extension, Json, Router, extract::Path, routing::{get, post}};
+use axum::{
+    Extension, Json, Router,
+    extract::Path,
+    routing::{get, post},
+};
 use nix::unistd::{getegid, geteuid};
 use tempfile::TempDir;
 use tokio::{
@@ -31,16 +35,32 @@ impl Server {
         let (socket, listener) = ControlSocket::bind(&path, None).unwrap();
         let listener = UnixListener::from_std(listener).unwrap();
         let routes = Router::new()
-            .route("/who", get(async |Extension(actor): Extension<Actor>| Json(actor)))
+            .route(
+                "/who",
+                get(async |Extension(actor): Extension<Actor>| Json(actor)),
+            )
             .route("/id/{id}", get(async |Path(id): Path<String>| id))
             .route(
                 "/mode",
                 post(async |JsonBody(mode): JsonBody<ModeRequest, 128>| Json(mode)),
             );
         let (end, shutdown) = Shutdown::new();
-        let keeper = Gatekeeper { group: Some(getegid()) };
-        let served = tokio::spawn(serve_control(listener, common(routes), limits, keeper, shutdown));
-        Self { directory, end, served, _socket: socket }
+        let keeper = Gatekeeper {
+            group: Some(getegid()),
+        };
+        let served = tokio::spawn(serve_control(
+            listener,
+            common(routes),
+            limits,
+            keeper,
+            shutdown,
+        ));
+        Self {
+            directory,
+            end,
+            served,
+            _socket: socket,
+        }
     }
 
     async fn connect(&self) -> UnixStream {
@@ -68,7 +88,11 @@ impl Server {
 
 fn problem(answer: &str) -> Problem {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.to_ascii_lowercase().contains("application/problem+json"), "{head}");
+    assert!(
+        head.to_ascii_lowercase()
+            .contains("application/problem+json"),
+        "{head}"
+    );
     serde_json::from_str(body).unwrap()
 }
 
@@ -81,7 +105,10 @@ async fn the_peer_is_known() {
     let server = Server::start(Limits::CONTROL);
     let answer = server.ask(&close("/who")).await;
     let uid = format!("\"uid\":{}", geteuid());
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(&uid), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains(&uid),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -91,21 +118,35 @@ async fn whatever_is_wrong_is_a_problem() {
         (server.ask(&close("/nowhere")).await, "not_found"),
         (server.ask(&close("/mode")).await, "not_found"),
         (server.post("{").await, "bad_request"),
-        (server.post(r#"{"mode":"enforce","secret":1}"#).await, "bad_request"),
+        (
+            server.post(r#"{"mode":"enforce","secret":1}"#).await,
+            "bad_request",
+        ),
         (server.post(r#"{"mode":"s3cret"}"#).await, "bad_request"),
         (server.post(&" ".repeat(129)).await, "too_large"),
     ] {
         let problem = problem(&answer);
         assert_eq!(problem.code.as_str(), code, "{answer}");
         assert!(!problem.detail.contains("s3cret"), "{answer}");
-        assert!(answer.starts_with(&format!("HTTP/1.1 {}", problem.status)), "{answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {}", problem.status)),
+            "{answer}"
+        );
     }
-    assert!(server.post(r#"{"mode":"enforce"}"#).await.starts_with("HTTP/1.1 200"));
+    assert!(
+        server
+            .post(r#"{"mode":"enforce"}"#)
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
 }
 
 #[tokio::test]
 async fn a_head_is_not_waited_for_and_not_of_any_size() {
-    let server = Server::start(Limits { head_time: Duration::from_millis(50), ..Limits::CONTROL });
+    let server = Server::start(Limits {
+        head_time: Duration::from_millis(50),
+        ..Limits::CONTROL
+    });
     let answer = server.ask("GET / HTTP/1.1\r\nHost").await;
     assert!(!answer.contains("200"), "{answer}");
     let server = Server::start(Limits::CONTROL);
@@ -117,14 +158,23 @@ async fn a_head_is_not_waited_for_and_not_of_any_size() {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     let answer = String::from_utf8_lossy(&answer);
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
 async fn one_connection_too_many_is_refused_politely() {
-    let server = Server::start(Limits { connections: 1, ..Limits::CONTROL });
+    let server = Server::start(Limits {
+        connections: 1,
+        ..Limits::CONTROL
+    });
     let mut first = server.connect().await;
-    first.write_all(b"GET /id/1 HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    first
+        .write_all(b"GET /id/1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
     let mut some = [0; 16];
     first.read_exact(&mut some).await.unwrap();
     let refused = problem(&server.ask(&close("/id/2")).await);
@@ -132,7 +182,11 @@ async fn one_connection_too_many_is_refused_politely() {
     drop(first);
     // Its place is free again, if not at once.
     for _ in 0..100 {
-        if server.ask(&close("/id/3")).await.starts_with("HTTP/1.1 200") {
+        if server
+            .ask(&close("/id/3"))
+            .await
+            .starts_with("HTTP/1.1 200")
+        {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -146,6 +200,9 @@ async fn it_ends_when_it_is_told_to() {
     let resting = server.connect().await;
     server.ask(&close("/who")).await;
     server.end.send(true).unwrap();
-    tokio::time::timeout(Duration::from_secs(2), server.served).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(2), server.served)
+        .await
+        .unwrap()
+        .unwrap();
     drop(resting);
 }

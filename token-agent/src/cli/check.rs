@@ -46,7 +46,11 @@ pub(super) fn run(args: &Args, output: Output) -> anyhow::Result<Exit> {
         },
     };
     output.tell(&checked, text)?;
-    let is_impossible = checked.findings.iter().flatten().any(|f| f.severity == "error");
+    let is_impossible = checked
+        .findings
+        .iter()
+        .flatten()
+        .any(|f| f.severity == "error");
     Ok(match (checked.valid, is_impossible) {
         (false, _) => Exit::Config,
         (true, true) => Exit::Failed,

@@ -46,10 +46,14 @@ pub(super) fn run(args: Args, output: Output) -> anyhow::Result<Exit> {
     }
     daemon::check_privileges()?;
     let (which, question) = if args.all {
-        (Which::All, "Take the guard off all interfaces? Requests will no longer be judged.".into())
+        (
+            Which::All,
+            "Take the guard off all interfaces? Requests will no longer be judged.".into(),
+        )
     } else {
         let names = args.interfaces.join(", ");
-        let question = format!("Take the guard off {names}? Requests will no longer be judged there.");
+        let question =
+            format!("Take the guard off {names}? Requests will no longer be judged there.");
         (Which::Named(args.interfaces), question)
     };
     if !ask::confirmed(args.yes, &question)? {

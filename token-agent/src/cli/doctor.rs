@@ -52,7 +52,11 @@ pub(super) async fn run(args: &Args, client: &Client, output: Output) -> anyhow:
             found.findings.iter().map(finding_text).collect()
         }
     })?;
-    Ok(if is_impossible { Exit::Failed } else { Exit::Done })
+    Ok(if is_impossible {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
 }
 
 /// The daemon does not answer. What it attached still guards, so that is no impossibility.

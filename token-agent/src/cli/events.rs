@@ -123,7 +123,10 @@ mod tests {
             text(&verdict),
             "1970-01-01T00:00:00Z deny(monitor) revoked peer=10.0.0.9:1"
         );
-        let actor = Actor { uid: 0, user: Some("root".into()) };
+        let actor = Actor {
+            uid: 0,
+            user: Some("root".into()),
+        };
         let control = Event::control("revoke", actor, Timestamp::UNIX_EPOCH);
         assert_eq!(text(&control), "1970-01-01T00:00:00Z revoke by=root");
         let lost = Event::lost("kernel", 3, Timestamp::UNIX_EPOCH);

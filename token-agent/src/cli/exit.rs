@@ -102,7 +102,8 @@ mod tests {
             (Usage::new("so not").into(), Exit::Usage),
             (Error::from(ConfigErrors(Vec::new())), Exit::Config),
             (
-                Error::from(StartError::NotPermitted { missing: vec!["x"] }).context("cannot start"),
+                Error::from(StartError::NotPermitted { missing: vec!["x"] })
+                    .context("cannot start"),
                 Exit::NotPermitted,
             ),
             (

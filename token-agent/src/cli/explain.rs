@@ -64,6 +64,9 @@ fn text(explanation: &Explanation) -> String {
         ("service", explanation.service.clone()),
         ("requires", explanation.requires.to_string()),
         ("id", or_nothing(explanation.id.map(|id| id.to_string()))),
-        ("status", or_nothing(explanation.http_status.map(|status| status.to_string()))),
+        (
+            "status",
+            or_nothing(explanation.http_status.map(|status| status.to_string())),
+        ),
     ])
 }

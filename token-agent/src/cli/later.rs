@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::{ContextKind, ContextValue};
 
 use super::exit::Exit;
 
@@ -53,9 +53,11 @@ pub(super) fn explain(error: &clap::Error) -> ExitCode {
         None => {
             // Where it cannot be printed there is nobody to tell.
             let _ = error.print();
-            match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done.into(),
-                _usage => Exit::Usage.into(),
+            // Help and version are no errors.
+            if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Done.into()
             }
         }
     }
@@ -109,7 +111,11 @@ mod tests {
         ] {
             assert_eq!(told(line).as_deref(), Some(option), "{line}");
         }
-        for line in ["token-agent nonsense", "token-agent list --scope x", "token-agent"] {
+        for line in [
+            "token-agent nonsense",
+            "token-agent list --scope x",
+            "token-agent",
+        ] {
             assert_eq!(told(line), None, "{line}");
         }
     }

@@ -60,7 +60,10 @@ pub(super) async fn run(args: Args, client: &Client, output: Output) -> anyhow::
     };
     let listing: Listing = client.get(&query::path("/v1/tokens", &query)?).await?;
     if output.quiet && !output.json {
-        let ids = listing.tokens.iter().map(|token| format!("{}\n", token.record.id));
+        let ids = listing
+            .tokens
+            .iter()
+            .map(|token| format!("{}\n", token.record.id));
         output::print(&ids.collect::<String>())?;
     } else {
         output.tell(&listing, text)?;
@@ -81,5 +84,8 @@ fn text(listing: &Listing) -> String {
         ]
     };
     let rows: Vec<_> = listing.tokens.iter().map(row).collect();
-    table(["ID", "STATE", "OWNER", "SERVICES", "ENDS", "PURPOSE"], &rows)
+    table(
+        ["ID", "STATE", "OWNER", "SERVICES", "ENDS", "PURPOSE"],
+        &rows,
+    )
 }

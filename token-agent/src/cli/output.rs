@@ -100,8 +100,15 @@ mod tests {
     #[test]
     fn columns_are_aligned() {
         let rows = [["é".into(), "x".into()], ["long".into(), String::new()]];
-        assert_eq!(table(["ID", "STATE"], &rows), "ID    STATE\né     x\nlong\n");
-        let named = [("a", "1".into()), ("none", String::new()), ("long", "2".into())];
+        assert_eq!(
+            table(["ID", "STATE"], &rows),
+            "ID    STATE\né     x\nlong\n"
+        );
+        let named = [
+            ("a", "1".into()),
+            ("none", String::new()),
+            ("long", "2".into()),
+        ];
         assert_eq!(fields(&named), "a     1\nlong  2\n");
     }
 }

@@ -14,7 +14,10 @@ pub(super) fn path(path: &str, query: &impl Serialize) -> serde_json::Result<Str
             let value = match value {
                 Value::Null => continue,
                 Value::String(value) => value,
-                other => other.to_string(),
+                other
+                @ (Value::Array(_) | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => {
+                    other.to_string()
+                }
             };
             text.push(mark);
             mark = '&';
@@ -52,7 +55,10 @@ mod tests {
             limit: Some(3),
             ..ListQuery::default()
         };
-        assert_eq!(path("/v1/tokens", &query).unwrap(), "/v1/tokens?limit=3&service=a%20b%26c");
+        assert_eq!(
+            path("/v1/tokens", &query).unwrap(),
+            "/v1/tokens?limit=3&service=a%20b%26c"
+        );
         let all = path("/v1/tokens", &ListQuery::default()).unwrap();
         assert_eq!(all, "/v1/tokens");
         let query = EventQuery {

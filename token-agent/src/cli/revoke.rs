@@ -8,16 +8,15 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
-#[group(id = "what", required = true, multiple = false, args = ["ids", "stdin", "all"])]
 pub(super) struct Args {
     /// Ids of tokens
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", required_unless_present_any = ["stdin", "all"])]
     ids: Vec<String>,
     /// Read secrets from standard input, one on each line; also such as were never issued here
-    #[arg(long)]
+    #[arg(long, conflicts_with = "ids")]
     stdin: bool,
     /// Revoke all tokens
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["ids", "stdin"])]
     all: bool,
     /// Why
     #[arg(long, value_name = "TEXT")]
@@ -56,7 +55,11 @@ pub(super) async fn run(args: Args, client: &Client, output: Output) -> anyhow::
 }
 
 fn text(answer: &RevokeAnswer) -> String {
-    let verb = if answer.dry_run { "would revoke" } else { "revoked" };
+    let verb = if answer.dry_run {
+        "would revoke"
+    } else {
+        "revoked"
+    };
     let mut text = format!("{verb} {}", answer.count);
     if answer.foreign > 0 {
         text.push_str(&format!(", {} of them not issued here", answer.foreign));

@@ -33,8 +33,14 @@ fn text(token: &TokenDetail) -> String {
         ("issued", record.issued_at.to_string()),
         ("not before", record.not_before.to_string()),
         ("expires", record.expires_at.to_string()),
-        ("revoked", or_nothing(token.revoked_at.map(|time| time.to_string()))),
-        ("reason", or_nothing(token.revoke_reason.as_ref().map(ToString::to_string))),
+        (
+            "revoked",
+            or_nothing(token.revoked_at.map(|time| time.to_string())),
+        ),
+        (
+            "reason",
+            or_nothing(token.revoke_reason.as_ref().map(ToString::to_string)),
+        ),
         ("family", record.family.to_string()),
         ("key", token.key_id.to_string()),
         ("revision", record.revision.to_string()),

@@ -52,10 +52,12 @@ const fn exit(status: &Status) -> Exit {
 }
 
 fn text(status: &Status) -> String {
-    let word = match exit(status) {
-        Exit::Done => "enforcing",
-        Exit::NotEnforcing => "NOT ENFORCING",
-        _degraded => "enforcing, degraded",
+    let word = if !status.enforcing {
+        "NOT ENFORCING"
+    } else if status.degraded.is_empty() {
+        "enforcing"
+    } else {
+        "enforcing, degraded"
     };
     let tokens = status.tokens;
     let mut text = fields(&[
@@ -71,7 +73,10 @@ fn text(status: &Status) -> String {
         ),
         (
             "revision",
-            format!("store {}, kernel {}", status.revision.store, status.revision.kernel),
+            format!(
+                "store {}, kernel {}",
+                status.revision.store, status.revision.kernel
+            ),
         ),
     ]);
     for what in &status.degraded {
@@ -80,21 +85,41 @@ fn text(status: &Status) -> String {
     for what in &status.notes {
         text.push_str(&format!("note: {what}\n"));
     }
-    let word = |word: &Option<std::borrow::Cow<'static, str>>| word.as_deref().unwrap_or("-").to_owned();
+    let word =
+        |word: &Option<std::borrow::Cow<'static, str>>| word.as_deref().unwrap_or("-").to_owned();
     let interfaces: Vec<_> = status
         .interfaces
         .iter()
-        .map(|i| [i.name.clone(), word(&i.hook), word(&i.mode), i.state.to_string()])
+        .map(|i| {
+            [
+                i.name.clone(),
+                word(&i.hook),
+                word(&i.mode),
+                i.state.to_string(),
+            ]
+        })
         .collect();
     let services: Vec<_> = status
         .services
         .iter()
-        .map(|s| [s.name.clone(), s.mode.as_str().into(), s.on_deny.to_string()])
+        .map(|s| {
+            [
+                s.name.clone(),
+                s.mode.as_str().into(),
+                s.on_deny.to_string(),
+            ]
+        })
         .collect();
     let maps: Vec<_> = status
         .maps
         .iter()
-        .map(|m| [m.name.to_string(), m.used.to_string(), m.capacity.to_string()])
+        .map(|m| {
+            [
+                m.name.to_string(),
+                m.used.to_string(),
+                m.capacity.to_string(),
+            ]
+        })
         .collect();
     text.push('\n');
     text.push_str(&table(["INTERFACE", "HOOK", "MODE", "STATE"], &interfaces));
@@ -125,7 +150,10 @@ mod tests {
             services: Vec::new(),
             tokens: Tokens::default(),
             maps: Vec::new(),
-            revision: Revisions { store: Revision(0), kernel: Revision(0) },
+            revision: Revisions {
+                store: Revision(0),
+                kernel: Revision(0),
+            },
             overrides: Vec::new(),
         };
         assert_eq!(exit(&status(true, &[])), Exit::Done);

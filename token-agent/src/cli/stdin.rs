@@ -46,7 +46,9 @@ fn everything(
             Ok(0) => break,
             Ok(count) => len += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(anyhow::Error::from(error).context("cannot read standard input")),
+            Err(error) => {
+                return Err(anyhow::Error::from(error).context("cannot read standard input"));
+            }
         }
     }
     if len > MOST_BYTES {
@@ -64,8 +66,12 @@ fn split(bytes: &[u8], longest: usize) -> Result<Vec<Secret>, Usage> {
         if line.is_empty() {
             continue;
         }
-        let Some(text) = std::str::from_utf8(line).ok().filter(|_| line.len() <= longest) else {
-            let what = format!("line {number} is no secret: it is not text of at most {longest} bytes");
+        let Some(text) = std::str::from_utf8(line)
+            .ok()
+            .filter(|_| line.len() <= longest)
+        else {
+            let what =
+                format!("line {number} is no secret: it is not text of at most {longest} bytes");
             return Err(Usage::new(what));
         };
         if secrets.len() == MOST_SECRETS {
@@ -86,7 +92,10 @@ mod tests {
 
     fn texts(input: &str) -> Result<Vec<String>, String> {
         match split(input.as_bytes(), 8) {
-            Ok(secrets) => Ok(secrets.iter().map(|secret| secret.expose().to_owned()).collect()),
+            Ok(secrets) => Ok(secrets
+                .iter()
+                .map(|secret| secret.expose().to_owned())
+                .collect()),
             Err(usage) => Err(usage.to_string()),
         }
     }
@@ -101,7 +110,10 @@ mod tests {
     #[test]
     fn what_is_no_secret_is_not_repeated() {
         let error = texts("a\n123456789").unwrap_err();
-        assert!(error.contains("line 2") && !error.contains("123456789"), "{error}");
+        assert!(
+            error.contains("line 2") && !error.contains("123456789"),
+            "{error}"
+        );
         assert!(split(b"\xff", 8).is_err());
         let many = "a\n".repeat(MOST_SECRETS + 1);
         assert!(texts(&many).unwrap_err().contains("in parts"));

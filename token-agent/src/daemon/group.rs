@@ -52,7 +52,13 @@ mod tests {
             group_is_default,
         };
         assert!(matches!(of(&control("root", false)), Group::Known(gid) if gid.as_raw() == 0));
-        assert!(matches!(of(&control("no-such-group", true)), Group::Unknown(_)));
-        assert!(matches!(of(&control("no-such-group", false)), Group::Missing(_)));
+        assert!(matches!(
+            of(&control("no-such-group", true)),
+            Group::Unknown(_)
+        ));
+        assert!(matches!(
+            of(&control("no-such-group", false)),
+            Group::Missing(_)
+        ));
     }
 }

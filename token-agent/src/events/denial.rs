@@ -53,7 +53,10 @@ pub(crate) fn digest(denial: &Denial) -> Option<Digest> {
 /// method is made of (RFC 9110, section 5.6.2) is told, so that none of them
 /// can steer a terminal.
 fn method(bytes: [u8; 8]) -> Option<String> {
-    let len = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let len = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
     let is_method = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let (method, padding) = bytes.split_at(len);
     let is_plain = method.iter().all(is_method) && padding.iter().all(|byte| *byte == 0);
@@ -80,7 +83,9 @@ mod tests {
             method: *b"GET\0\0\0\0\0",
             digest: [0xab; 16],
             flow: FlowKey {
-                client: std::net::Ipv4Addr::new(10, 0, 0, 9).to_ipv6_mapped().octets(),
+                client: std::net::Ipv4Addr::new(10, 0, 0, 9)
+                    .to_ipv6_mapped()
+                    .octets(),
                 server: [0; 16],
                 client_port: 4711,
                 server_port: 8080,
@@ -132,6 +137,9 @@ mod tests {
         denial.digest = [0; 16];
         denial.reason = u8::MAX;
         let event = verdict(&denial, Names::default());
-        assert_eq!((event.digest, event.reason, event.verdict), (None, None, None));
+        assert_eq!(
+            (event.digest, event.reason, event.verdict),
+            (None, None, None)
+        );
     }
 }

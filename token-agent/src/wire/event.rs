@@ -39,11 +39,7 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<Cow<'static, str>>,
     /// Where events were lost, for a `lost` event: `kernel`, `agent`, `follower`.
-    #[serde(
-        rename = "where",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Cow<'static, str>>,
 }
 

@@ -7,7 +7,12 @@ use super::*;
 use crate::token::Secret;
 
 fn keys(value: &Value) -> Vec<&str> {
-    let mut keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut keys: Vec<_> = value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     keys.sort_unstable();
     keys
 }
@@ -94,7 +99,10 @@ fn an_event_has_the_names_of_the_contract() {
     assert_eq!(json["type"], "verdict");
     assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
     let lost = to_value(Event::lost("kernel", 3, Timestamp::UNIX_EPOCH)).unwrap();
-    assert_eq!((&lost["type"], &lost["where"], &lost["count"]), (&json!("lost"), &json!("kernel"), &json!(3)));
+    assert_eq!(
+        (&lost["type"], &lost["where"], &lost["count"]),
+        (&json!("lost"), &json!("kernel"), &json!(3))
+    );
 }
 
 #[test]
@@ -155,12 +163,18 @@ fn requests_refuse_unknown_fields() {
         r#"{"owner":"a","purpose":"b","scopes":["x"]}"#,
         r#"{"owner":"a","purpose":"b","Owner":"c"}"#,
     ] {
-        assert!(serde_json::from_str::<IssueRequest>(text).is_err(), "{text}");
+        assert!(
+            serde_json::from_str::<IssueRequest>(text).is_err(),
+            "{text}"
+        );
     }
     assert!(serde_json::from_str::<RevokeRequest>(r#"{"id":"t-0000000000000001"}"#).is_err());
     assert!(serde_json::from_str::<ModeRequest>(r#"{"mode":"enforce","until":1}"#).is_err());
     let request: ModeRequest = serde_json::from_str(r#"{"mode":"monitor","for":"90s"}"#).unwrap();
-    assert_eq!(request.duration, Some(Span(std::time::Duration::from_secs(90))));
+    assert_eq!(
+        request.duration,
+        Some(Span(std::time::Duration::from_secs(90)))
+    );
 }
 
 #[test]
@@ -200,11 +214,26 @@ fn events_are_picked_by_what_is_asked_for() {
     };
     assert!(all.matches(&event) && right.matches(&event));
     for wrong in [
-        EventQuery { verdict: Some("allow".into()), ..right.clone() },
-        EventQuery { reason: Some("expired".into()), ..right.clone() },
-        EventQuery { service: Some("stock".into()), ..right.clone() },
-        EventQuery { token: Some("t-0000000000000002".parse().unwrap()), ..right.clone() },
-        EventQuery { client: Some("10.0.0.8".parse().unwrap()), ..right.clone() },
+        EventQuery {
+            verdict: Some("allow".into()),
+            ..right.clone()
+        },
+        EventQuery {
+            reason: Some("expired".into()),
+            ..right.clone()
+        },
+        EventQuery {
+            service: Some("stock".into()),
+            ..right.clone()
+        },
+        EventQuery {
+            token: Some("t-0000000000000002".parse().unwrap()),
+            ..right.clone()
+        },
+        EventQuery {
+            client: Some("10.0.0.8".parse().unwrap()),
+            ..right.clone()
+        },
     ] {
         assert!(!wrong.matches(&event), "{wrong:?}");
         assert!(wrong.matches(&Event::lost("kernel", 1, Timestamp::UNIX_EPOCH)));

@@ -356,3 +356,20 @@ fn errors_name_operation_and_file() {
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("no such table"), "{source}");
 }
+
+#[test]
+fn what_is_enforced_is_found_by_its_digest() {
+    let directory = directory();
+    let mut store = open(&directory);
+    issue(&mut store, [1]);
+    store
+        .revoke_digests(&[digest(2)], None, at(20), at(50), ROOM)
+        .unwrap();
+    let all = store.enforced().unwrap();
+    assert_eq!(all.len(), 2);
+    for entry in all {
+        let found = store.enforced_by_digest(&entry.digest).unwrap();
+        assert_eq!(found, Some(entry));
+    }
+    assert_eq!(store.enforced_by_digest(&digest(3)).unwrap(), None);
+}
