@@ -48,14 +48,15 @@ pub(crate) enum Compiler {
     Nightly(String),
 }
 
-/// What was looked for and not found, one sentence each.
+/// What was found and what was not.
 #[derive(Debug)]
 pub(crate) struct Missing {
-    /// Empty if a compiler was found.
-    pub(crate) compiler: Vec<String>,
-    /// Empty if a linker was found.
-    pub(crate) linker: Vec<String>,
+    pub(crate) compiler: Result<Compiler, Findings>,
+    pub(crate) linker: Result<PathBuf, Findings>,
 }
+
+/// Where something was looked for and what was there instead, a line each.
+pub(crate) type Findings = Vec<String>;
 
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 struct Version(u32, u32);
@@ -64,10 +65,7 @@ impl Toolchain {
     pub(crate) fn find() -> Result<Self, Missing> {
         match (find_compiler(), find_linker()) {
             (Ok(compiler), Ok(linker)) => Ok(Self { compiler, linker }),
-            (compiler, linker) => Err(Missing {
-                compiler: compiler.err().unwrap_or_default(),
-                linker: linker.err().unwrap_or_default(),
-            }),
+            (compiler, linker) => Err(Missing { compiler, linker }),
         }
     }
 
@@ -159,7 +157,8 @@ impl Toolchain {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for finding in self.compiler.iter().chain(&self.linker) {
+        let findings = [self.compiler.as_ref().err(), self.linker.as_ref().err()];
+        for finding in findings.into_iter().flatten().flatten() {
             writeln!(f, "- {finding}")?;
         }
         Ok(())
@@ -182,15 +181,14 @@ impl fmt::Display for Version {
     }
 }
 
-fn find_compiler() -> Result<Compiler, Vec<String>> {
+fn find_compiler() -> Result<Compiler, Findings> {
     match env::var(OVERRIDE).as_deref() {
         Ok("debian") => check_debian().map_err(|finding| vec![finding]),
         Ok(name) if name == "nightly" || name.starts_with("nightly-") => {
             check_nightly(name).map_err(|finding| vec![finding])
         }
-        Ok("") | Err(env::VarError::NotPresent) => check_debian().or_else(|debian| {
-            check_nightly("nightly").map_err(|nightly| vec![debian, nightly])
-        }),
+        Ok("") | Err(env::VarError::NotPresent) => check_debian()
+            .or_else(|debian| check_nightly("nightly").map_err(|nightly| vec![debian, nightly])),
         Ok(_) | Err(env::VarError::NotUnicode(_)) => Err(vec![format!(
             "{OVERRIDE} must be `debian`, `nightly` or `nightly-YYYY-MM-DD`"
         )]),
@@ -254,7 +252,7 @@ fn check_nightly(name: &str) -> Result<Compiler, String> {
     }
 }
 
-fn find_linker() -> Result<PathBuf, Vec<String>> {
+fn find_linker() -> Result<PathBuf, Findings> {
     let mut findings = Vec::new();
     for candidate in linker_candidates() {
         let path = candidate.display();
@@ -268,7 +266,9 @@ fn find_linker() -> Result<PathBuf, Vec<String>> {
             Some(version) => findings.push(format!(
                 "{path}: is {version}; {MIN_LINKER} or newer is needed"
             )),
-            None => findings.push(format!("{path}: does not run, or does not tell its version")),
+            None => findings.push(format!(
+                "{path}: does not run, or does not tell its version"
+            )),
         }
     }
     if findings.is_empty() {
