@@ -84,7 +84,6 @@ fn daemons() -> impl Iterator<Item = String> {
 
 fn programs() -> Result<Vec<String>> {
     if process::find("bpftool").is_none() {
-        eprintln!("loaded BPF programs are not compared: bpftool is not installed");
         return Ok(Vec::new());
     }
     let list = process::output(process::as_root("bpftool")?.args(["prog", "show"]))?;

@@ -12,8 +12,8 @@ use crate::{
 /// Installs the packages it is given, as root.
 const APT_INSTALL: &str = include_str!("apt-install.sh");
 
-/// What compiles the kernel side on Debian.
-const COMPILER_PACKAGES: [&str; 2] = ["rustc-web", "libstd-rust-web-dev-bpf"];
+/// What compiles the kernel side on Debian, and lints it.
+const COMPILER_PACKAGES: [&str; 3] = ["rustc-web", "libstd-rust-web-dev-bpf", "rust-web-clippy"];
 
 /// Lints the kernel side, from the same source as that compiler: rust-web-clippy.
 pub(crate) const DEBIAN_CLIPPY: &str = "/usr/bin/clippy-driver";
