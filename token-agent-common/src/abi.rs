@@ -46,7 +46,11 @@ impl ListenKey {
             Match::Exact => address,
             Match::AnyIpv4 | Match::Any => [0; 16],
         };
-        Self { address, port, matching: matching as u16 }
+        Self {
+            address,
+            port,
+            matching: matching as u16,
+        }
     }
 }
 
@@ -119,7 +123,12 @@ impl ServicePolicy {
     /// A policy without an override.
     #[must_use]
     pub const fn new(credential: CredentialRule, mode: Mode) -> Self {
-        Self { credential, override_until: 0, mode: mode as u32, override_mode: 0 }
+        Self {
+            credential,
+            override_until: 0,
+            mode: mode as u32,
+            override_mode: 0,
+        }
     }
 
     /// The same with `mode` in force until `until` (nanoseconds since the Unix
@@ -150,7 +159,11 @@ impl ServicePolicy {
     #[inline(always)]
     #[must_use]
     pub const fn enforces(&self, now: u64) -> bool {
-        let mode = if now < self.override_until { self.override_mode } else { self.mode };
+        let mode = if now < self.override_until {
+            self.override_mode
+        } else {
+            self.mode
+        };
         mode != Mode::Monitor as u32
     }
 }
@@ -169,7 +182,10 @@ impl Settings {
     /// (`adjtimex(2)`: 0 unless a time daemon set it).
     #[must_use]
     pub const fn new(key: KeyWords, tai_offset: i32) -> Self {
-        Self { key, tai_to_utc: (-(tai_offset as i64) * 1_000_000_000) as u64 }
+        Self {
+            key,
+            tai_to_utc: (-(tai_offset as i64) * 1_000_000_000) as u64,
+        }
     }
 
     /// The hash key.

@@ -166,9 +166,8 @@ impl Hasher {
         let mut i = 0;
         while i < 8 {
             let start = i as u32 * 8;
-            let upto = swar::first_bytes(total.saturating_sub(start));
-            let before = swar::first_bytes(filled.saturating_sub(start));
-            self.block[i] |= window.word(base.wrapping_add(start)) & upto & !before;
+            let taken = swar::bytes_below(total, start) & !swar::bytes_below(filled, start);
+            self.block[i] |= window.word(base.wrapping_add(start)) & taken;
             i += 1;
         }
         self.block_len = total;
@@ -191,7 +190,11 @@ impl Hasher {
     #[inline(always)]
     pub fn work(&mut self) {
         let chunk = self.compressed / CHUNK;
-        let start = if self.compressed.is_multiple_of(CHUNK) { CHUNK_START } else { 0 };
+        let start = if self.compressed.is_multiple_of(CHUNK) {
+            CHUNK_START
+        } else {
+            0
+        };
         let (counter, len, flags) = match self.task {
             task::BLOCK => {
                 let end = (self.compressed + BLOCK).is_multiple_of(CHUNK);
@@ -199,11 +202,19 @@ impl Hasher {
             }
             task::LAST => {
                 self.root = ROOT;
-                (chunk, self.block_len, start | CHUNK_END | if chunk == 0 { ROOT } else { 0 })
+                (
+                    chunk,
+                    self.block_len,
+                    start | CHUNK_END | if chunk == 0 { ROOT } else { 0 },
+                )
             }
             _ => {
                 self.load_join();
-                (0, BLOCK, PARENT | if self.joins == 1 { self.root } else { 0 })
+                (
+                    0,
+                    BLOCK,
+                    PARENT | if self.joins == 1 { self.root } else { 0 },
+                )
             }
         };
         compress(self, counter, len, flags);
@@ -411,7 +422,10 @@ mod tests {
     }
 
     fn reference(key: &[u8; 32], input: &[u8]) -> [u8; 16] {
-        *blake3::keyed_hash(key, input).as_bytes().first_chunk().unwrap()
+        *blake3::keyed_hash(key, input)
+            .as_bytes()
+            .first_chunk()
+            .unwrap()
     }
 
     #[test]

@@ -7,15 +7,15 @@
 //! header that bears the credential, which it hashes as it passes. Everything
 //! else is only checked for being HTTP.
 //!
-//! Contract: whatever the bytes are, [`Head::step`] consumes at least one byte,
-//! asks for hashing, or fails; it never panics, and a head it completes has one meaning for every
+//! Contract: whatever the bytes are, [`Head::step`] consumes at least one byte
+//! or fails, if not at once then when called again; it never panics, and a head it completes has one meaning for every
 //! server that follows RFC 9112. Where servers are known to differ, it fails.
 
 mod credential;
 mod field;
 mod request_line;
 
-pub use credential::{CredentialRule, Charset};
+pub use credential::{Charset, CredentialRule};
 
 use crate::{
     digest::{Digest, Hasher, KeyWords},
@@ -51,7 +51,7 @@ mod phase {
     pub(super) const NAME: u32 = 7;
     /// In a field value that decides nothing.
     pub(super) const VALUE: u32 = 8;
-    /// Before the value of a `Content-Length`: blanks. Each value's own phase follows.
+    /// Before the value of a `Content-Length`: blanks.
     pub(super) const LENGTH_START: u32 = 9;
     pub(super) const LENGTH: u32 = 10;
     /// Before the value of a `Transfer-Encoding`.
@@ -61,18 +61,18 @@ mod phase {
     pub(super) const FRAMING_END: u32 = 13;
     /// Before the value of the credential header.
     pub(super) const CREDENTIAL_START: u32 = 14;
-    pub(super) const SCHEME: u32 = 15;
-    /// Between the scheme and the token.
-    pub(super) const TOKEN_START: u32 = 16;
-    pub(super) const TOKEN: u32 = 17;
-    pub(super) const PADDING: u32 = 18;
-    /// After the token: only blanks.
-    pub(super) const TOKEN_END: u32 = 19;
+    /// Between the scheme and the token, or before a token without scheme.
+    pub(super) const TOKEN_START: u32 = 15;
     /// After the CR of the empty line.
-    pub(super) const END_LF: u32 = 20;
-    pub(super) const COMPLETE: u32 = 21;
+    pub(super) const END_LF: u32 = 16;
+    pub(super) const COMPLETE: u32 = 17;
     /// Complete, and the credential was closed.
-    pub(super) const FINISHED: u32 = 22;
+    pub(super) const FINISHED: u32 = 18;
+    pub(super) const SCHEME: u32 = 19;
+    pub(super) const TOKEN: u32 = 20;
+    pub(super) const PADDING: u32 = 21;
+    /// After the token: only blanks.
+    pub(super) const TOKEN_END: u32 = 22;
 }
 
 mod seen {
@@ -150,6 +150,33 @@ impl View<'_> {
     }
 }
 
+/// `Result<u32, Reason>` in one number: what a function in the kernel can return.
+#[derive(Clone, Copy)]
+struct Packed(u32);
+
+impl Packed {
+    const FAILED: u32 = 1 << 31;
+
+    #[inline(always)]
+    const fn new(result: Result<u32, Reason>) -> Self {
+        match result {
+            Ok(used) => Self(used),
+            Err(reason) => Self(Self::FAILED | reason as u32),
+        }
+    }
+
+    #[inline(always)]
+    const fn result(self) -> Result<u32, Reason> {
+        if self.0 & Self::FAILED == 0 {
+            return Ok(self.0);
+        }
+        match Reason::from_code(self.0 as u8) {
+            Some(reason) => Err(reason),
+            None => Err(Reason::Malformed),
+        }
+    }
+}
+
 impl Head {
     /// A head of which nothing was read.
     #[must_use]
@@ -180,8 +207,7 @@ impl Head {
     }
 
     /// Reads on from `at` in `window`, at most up to `end`, where `at < end`;
-    /// gives the number of bytes consumed: at least one, unless
-    /// [`is_hashing`](Self::is_hashing) then.
+    /// gives the number of bytes consumed. That is none at most once in a row.
     ///
     /// # Errors
     /// The reason why this is no request the guard lets pass; where the next
@@ -192,14 +218,23 @@ impl Head {
         window: &Window,
         at: u32,
         end: u32,
-        rules: Rules<'_>,
+        rules: &Rules<'_>,
     ) -> Result<u32, Reason> {
-        let view = View { window, at, available: end.wrapping_sub(at) };
-        let used = if self.phase < phase::LF {
-            self.request_line(view)?
-        } else {
-            self.fields(view, rules)?
+        let view = View {
+            window,
+            at,
+            available: end.wrapping_sub(at),
         };
+        // Each a function of its own in the kernel too, as is `hash`: its stack
+        // has room for one of them at a time.
+        let used = if self.phase < phase::LF {
+            self.request_line(&view)
+        } else if self.phase < phase::SCHEME {
+            self.fields(&view, rules)
+        } else {
+            self.credential_step(&view, rules)
+        }
+        .result()?;
         self.len = self.len.wrapping_add(used);
         if self.len > HEAD_MAX {
             return Err(Reason::HeadTooLong);
@@ -257,7 +292,7 @@ impl Head {
     }
 
     /// Does one step of hashing the credential.
-    #[inline(always)]
+    #[inline(never)]
     pub fn hash(&mut self) {
         self.hasher.work();
     }

@@ -18,7 +18,10 @@ impl Name {
     pub const MAX: usize = 32;
 
     /// The empty name.
-    pub const EMPTY: Self = Self { words: [0; 4], len: 0 };
+    pub const EMPTY: Self = Self {
+        words: [0; 4],
+        len: 0,
+    };
 
     /// The lower-case form of `name`, if it is at most [`Name::MAX`] bytes long.
     #[must_use]
@@ -33,7 +36,10 @@ impl Name {
             words[i / 8] |= (bytes[i].to_ascii_lowercase() as u64) << (i % 8 * 8);
             i += 1;
         }
-        Some(Self { words, len: bytes.len() as u64 })
+        Some(Self {
+            words,
+            len: bytes.len() as u64,
+        })
     }
 
     /// Whether it has no bytes.
@@ -67,16 +73,10 @@ impl Name {
         let bytes = word & swar::first_bytes(count);
         let index = (self.len >> 3) as usize;
         let shift = (self.len & 7) * 8;
-        if index < 4 {
-            self.words[index & 3] |= bytes << shift;
-        }
-        if index < 3 {
-            self.words[(index + 1) & 3] |= (bytes >> 1) >> (63 - shift);
-        }
-        // Saturates where it can never match again, so that it cannot wrap either.
-        if self.len <= Self::MAX as u64 {
-            self.len += count as u64;
-        }
+        // Past the last word it wraps around: the name is too long then, and equal to none.
+        self.words[index & 3] |= bytes << shift;
+        self.words[(index + 1) & 3] |= (bytes >> 1) >> (63 - shift);
+        self.len += count as u64;
     }
 }
 
@@ -96,7 +96,10 @@ mod tests {
                     eight[..chunk.len()].copy_from_slice(chunk);
                     built.append(u64::from_le_bytes(eight), chunk.len() as u32);
                 }
-                assert!(built.is(&Name::new(&name[..len]).unwrap()), "{len} by {piece}");
+                assert!(
+                    built.is(&Name::new(&name[..len]).unwrap()),
+                    "{len} by {piece}"
+                );
             }
         }
     }

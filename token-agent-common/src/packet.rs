@@ -5,7 +5,7 @@
 //! refused. What is refused here is dropped on a guarded interface, since it
 //! might be for a guarded service.
 
-use crate::abi::Address;
+use crate::abi::{Address, FlowKey};
 
 /// How many bytes of a frame are looked at: Ethernet, two VLAN tags, the longest
 /// IPv4 or some IPv6 extension headers, TCP without options.
@@ -20,11 +20,11 @@ pub const IPV6_EXTENSIONS: usize = 8;
 /// TCP flags (RFC 9293, section 3.1).
 pub mod flag {
     #![expect(missing_docs, reason = "the names are the specification's")]
-    pub const FIN: u8 = 1 << 0;
-    pub const SYN: u8 = 1 << 1;
-    pub const RST: u8 = 1 << 2;
-    pub const ACK: u8 = 1 << 4;
-    pub const URG: u8 = 1 << 5;
+    pub const FIN: u32 = 1 << 0;
+    pub const SYN: u32 = 1 << 1;
+    pub const RST: u32 = 1 << 2;
+    pub const ACK: u32 = 1 << 4;
+    pub const URG: u32 = 1 << 5;
 }
 
 /// The start of a frame.
@@ -36,42 +36,49 @@ pub struct Headers {
 
 /// What a frame is to the guard.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
 pub enum Frame {
     /// No TCP over IP: none of the guard's business.
     Other,
     /// A TCP segment.
-    Tcp(Segment),
-    /// A fragment of TCP, or what may be one: whose it is cannot be told.
-    Fragment {
-        /// Where it goes.
-        server: Address,
-    },
+    Tcp,
+    /// A fragment of TCP, or what may be one: only its addresses can be told.
+    Fragment,
     /// IP that cannot be read far enough to know that it is not for a guarded service.
     Unreadable,
 }
 
 /// A TCP segment on its way to a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
 pub struct Segment {
-    /// Source address.
-    pub client: Address,
-    /// Destination address.
-    pub server: Address,
-    /// Source port, host order.
-    pub client_port: u16,
-    /// Destination port, host order.
-    pub server_port: u16,
+    /// From whom to whom.
+    pub flow: FlowKey,
     /// Sequence number of the first payload byte (or of the SYN).
     pub sequence: u32,
-    /// See [`flag`].
-    pub flags: u8,
     /// Where the payload starts in the frame.
     pub payload: u32,
     /// Length of the payload in bytes.
     pub len: u32,
+    /// See [`flag`].
+    pub flags: u32,
 }
 
 impl Segment {
+    /// No segment.
+    pub const NONE: Self = Self {
+        flow: FlowKey {
+            client: [0; 16],
+            server: [0; 16],
+            client_port: 0,
+            server_port: 0,
+        },
+        sequence: 0,
+        payload: 0,
+        len: 0,
+        flags: 0,
+    };
+
     /// Whether the segment could make the server see another stream than the
     /// guard: urgent data (RFC 6093), data on a SYN or without ACK, flags that
     /// exclude each other.
@@ -112,7 +119,9 @@ impl Headers {
     /// All zero.
     #[must_use]
     pub const fn new() -> Self {
-        Self { bytes: [0; HEADERS / 8] }
+        Self {
+            bytes: [0; HEADERS / 8],
+        }
     }
 
     /// Where the frame's bytes go.
@@ -130,10 +139,11 @@ impl Headers {
         }
     }
 
-    /// Reads a frame of `len` bytes, of which the first [`HEADERS`] (or all) are here.
+    /// Reads a frame of `len` bytes, of which the first [`HEADERS`] (or all) are
+    /// here. What it finds out, it leaves in `segment`; the rest of that is zero.
     #[inline(always)]
-    #[must_use]
-    pub fn frame(&self, len: u32) -> Frame {
+    pub fn frame(&self, len: u32, segment: &mut Segment) -> Frame {
+        *segment = Segment::NONE;
         let mut ethertype = self.be16(12);
         let mut at = ETHERNET;
         for _ in 0..VLAN_TAGS {
@@ -147,15 +157,15 @@ impl Headers {
             return Frame::Other;
         }
         match ethertype {
-            ETHERTYPE_IPV4 => self.ipv4(at, len),
-            ETHERTYPE_IPV6 => self.ipv6(at, len),
+            ETHERTYPE_IPV4 => self.ipv4(at, len, segment),
+            ETHERTYPE_IPV6 => self.ipv6(at, len, segment),
             ETHERTYPE_VLAN | ETHERTYPE_QINQ => Frame::Unreadable,
             _ => Frame::Other,
         }
     }
 
     #[inline(always)]
-    fn ipv4(&self, at: u32, len: u32) -> Frame {
+    fn ipv4(&self, at: u32, len: u32, segment: &mut Segment) -> Frame {
         let start = self.byte(at);
         let header = u32::from(start & 15) * 4;
         let total = u32::from(self.be16(at + 2));
@@ -165,24 +175,25 @@ impl Headers {
         if self.byte(at + 9) != TCP {
             return Frame::Other;
         }
-        let client = ipv4_mapped(self.be32(at + 12));
-        let server = ipv4_mapped(self.be32(at + 16));
+        segment.flow.client = ipv4_mapped(self.be32(at + 12));
+        segment.flow.server = ipv4_mapped(self.be32(at + 16));
         // More fragments, or an offset.
         if self.be16(at + 6) & 0x3fff != 0 {
-            return Frame::Fragment { server };
+            return Frame::Fragment;
         }
-        self.tcp(at + header, at + total, client, server)
+        self.tcp(at + header, at + total, segment)
     }
 
     #[inline(always)]
-    fn ipv6(&self, at: u32, len: u32) -> Frame {
+    fn ipv6(&self, at: u32, len: u32, segment: &mut Segment) -> Frame {
         let end = at + 40 + u32::from(self.be16(at + 4));
         if at + 40 > len || self.byte(at) >> 4 != 6 || end > len {
             return Frame::Unreadable;
         }
         let mut next = self.byte(at + 6);
         let mut next_at = at + 40;
-        let server = self.address(at + 24);
+        self.address(at + 8, &mut segment.flow.client);
+        self.address(at + 24, &mut segment.flow.server);
         let mut walked = 0;
         loop {
             match next {
@@ -192,7 +203,7 @@ impl Headers {
                     return match self.byte(next_at) {
                         _ if next_at + 8 > end || next_at + 8 > HEADERS as u32 => Frame::Unreadable,
                         UDP | ICMPV6 => Frame::Other,
-                        _ => Frame::Fragment { server },
+                        _ => Frame::Fragment,
                     };
                 }
                 _ => return Frame::Other,
@@ -205,16 +216,20 @@ impl Headers {
                 return Frame::Unreadable;
             }
             let length = u32::from(self.byte(next_at + 1));
-            let bytes = if next == AUTHENTICATION { (length + 2) * 4 } else { (length + 1) * 8 };
+            let bytes = if next == AUTHENTICATION {
+                (length + 2) * 4
+            } else {
+                (length + 1) * 8
+            };
             next = self.byte(next_at);
             next_at += bytes;
             walked += 1;
         }
-        self.tcp(next_at, end, self.address(at + 8), server)
+        self.tcp(next_at, end, segment)
     }
 
     #[inline(always)]
-    fn tcp(&self, at: u32, end: u32, client: Address, server: Address) -> Frame {
+    fn tcp(&self, at: u32, end: u32, segment: &mut Segment) -> Frame {
         // The flags are the last thing read.
         if at + 20 > end || at + 14 > HEADERS as u32 {
             return Frame::Unreadable;
@@ -223,16 +238,13 @@ impl Headers {
         if header < 20 || at + header > end {
             return Frame::Unreadable;
         }
-        Frame::Tcp(Segment {
-            client,
-            server,
-            client_port: self.be16(at),
-            server_port: self.be16(at + 2),
-            sequence: self.be32(at + 4),
-            flags: self.byte(at + 13),
-            payload: at + header,
-            len: end - at - header,
-        })
+        segment.flow.client_port = self.be16(at);
+        segment.flow.server_port = self.be16(at + 2);
+        segment.sequence = self.be32(at + 4);
+        segment.payload = at + header;
+        segment.len = end - at - header;
+        segment.flags = u32::from(self.byte(at + 13));
+        Frame::Tcp
     }
 
     #[inline(always)]
@@ -252,12 +264,10 @@ impl Headers {
     }
 
     #[inline(always)]
-    fn address(&self, at: u32) -> Address {
-        let mut address = [0; 16];
+    fn address(&self, at: u32, address: &mut Address) {
         for (i, quarter) in address.as_chunks_mut::<4>().0.iter_mut().enumerate() {
             *quarter = self.be32(at + i as u32 * 4).to_be_bytes();
         }
-        address
     }
 }
 

@@ -36,7 +36,13 @@ const _: () = assert!(size_of::<Flow>() == 24);
 
 impl Flow {
     /// A connection whose framing is unknown: what follows cannot be judged.
-    pub const LOST: Self = Self { left: 0, next: 0, start: 0, lost: 1, reserved: 0 };
+    pub const LOST: Self = Self {
+        left: 0,
+        next: 0,
+        start: 0,
+        lost: 1,
+        reserved: 0,
+    };
 
     /// Whether the framing is unknown.
     #[inline(always)]
@@ -165,7 +171,7 @@ impl Reader {
 
     /// Reads on.
     #[inline(always)]
-    pub fn turn(&mut self, window: &Window, rules: Rules<'_>) -> Turn {
+    pub fn turn(&mut self, window: &Window, rules: &Rules<'_>) -> Turn {
         if self.head.is_hashing() {
             self.head.hash();
             // Reading or telling comes next, in a turn of its own.
@@ -220,10 +226,17 @@ impl Reader {
         self.end = 0;
         let left = self.len.saturating_sub(self.offset);
         if left == 0 {
-            return if self.head.is_empty() { Turn::End } else { Turn::Lost(Reason::Undecided) };
+            return if self.head.is_empty() {
+                Turn::End
+            } else {
+                Turn::Lost(Reason::Undecided)
+            };
         }
         self.end = least(left as u64, window::CAPACITY as u32);
-        Turn::Fill { offset: self.offset, len: self.end }
+        Turn::Fill {
+            offset: self.offset,
+            len: self.end,
+        }
     }
 
     /// Goes on behind the body of the request whose head was read.

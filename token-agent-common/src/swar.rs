@@ -78,14 +78,60 @@ pub(crate) const fn leading(mask: u64) -> u32 {
     ((first.wrapping_sub(1) & ONES).wrapping_mul(ONES) >> 56) as u32
 }
 
+/// How many bytes, from the first on, are in a class: 0 to `8 * N`, given the
+/// class's mask for each of `N` (at most 8) words in a row.
+///
+/// Without a branch, since the kernel's verifier would follow each one.
+#[inline(always)]
+pub(crate) fn leading_of<const N: usize>(mask: impl Fn(u32) -> u64) -> u32 {
+    const { assert!(N <= 8) };
+    let mut others = 0;
+    let mut i = 0;
+    while i < N {
+        let other = !mask(i as u32) & HIGH;
+        // Each byte's top bit, gathered into one byte.
+        let gathered = (other >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        others |= gathered << (i * 8);
+        i += 1;
+    }
+    if N < 8 {
+        others |= 1 << (N * 8);
+    }
+    others.trailing_zeros()
+}
+
 /// A word with the first `count` (0 to 8) bytes set.
 #[inline(always)]
 pub(crate) const fn first_bytes(count: u32) -> u64 {
-    if count >= 8 {
-        u64::MAX
-    } else {
-        (1 << (count * 8)) - 1
+    // In two shifts, since a shift by 64 is undefined.
+    ((1u64 << (count * 4)) << (count * 4)).wrapping_sub(1)
+}
+
+/// [`first_bytes`] for each count from -56 to 71, at that index plus 56: no
+/// bytes below 1, all from 8 on. A table, since the kernel's verifier would
+/// follow each bound.
+const CLAMPED: [u64; 128] = {
+    let mut table = [0; 128];
+    let mut i = 0;
+    while i < 128 {
+        table[i] = first_bytes(if i < 56 {
+            0
+        } else if i > 64 {
+            8
+        } else {
+            i as u32 - 56
+        });
+        i += 1;
     }
+    table
+};
+
+/// A word with the bytes set that lie below `count` (0 to 64), the word being
+/// the one at `start` (0 to 56).
+#[inline(always)]
+pub(crate) const fn bytes_below(count: u32, start: u32) -> u64 {
+    static TABLE: [u64; 128] = CLAMPED;
+    TABLE[(count.wrapping_sub(start).wrapping_add(56) & 127) as usize]
 }
 
 /// Whether `byte` may stand in a method or a field name: tchar (RFC 9110, section 5.6.2).
@@ -154,6 +200,40 @@ mod tests {
             let expected = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
             assert_eq!(is_tchar(byte), expected, "byte {byte:#x}");
         }
+    }
+
+    #[test]
+    fn runs_over_words_are_counted() {
+        for run in 0..=64usize {
+            let mut bytes = [b'='; 64];
+            if run < 64 {
+                bytes[run] = b'!';
+                bytes[63] = b'!';
+            }
+            let word = |i: u32| *bytes.as_chunks::<8>().0.get(i as usize).unwrap();
+            let mask = |i| equal(u64::from_le_bytes(word(i)), b'=');
+            assert_eq!(leading_of::<8>(mask), run as u32);
+            assert_eq!(leading_of::<4>(mask), run.min(32) as u32);
+        }
+    }
+
+    #[test]
+    fn masks_cover_what_they_say() {
+        for count in 0..=64 {
+            for start in (0..=56).step_by(8) {
+                let expected: [u8; 8] =
+                    core::array::from_fn(|i| if start + (i as u32) < count { 0xff } else { 0 });
+                assert_eq!(
+                    bytes_below(count, start).to_le_bytes(),
+                    expected,
+                    "{count} {start}"
+                );
+            }
+        }
+        assert_eq!(
+            [first_bytes(0), first_bytes(3), first_bytes(8)],
+            [0, 0xff_ffff, u64::MAX]
+        );
     }
 
     #[test]

@@ -57,7 +57,12 @@ impl TokenEntry {
         audience: Audience,
         state: TokenState,
     ) -> Self {
-        Self { not_before, expires_at, audience: audience.0, state: state as u32 }
+        Self {
+            not_before,
+            expires_at,
+            audience: audience.0,
+            state: state as u32,
+        }
     }
 
     /// The services the token is for.

@@ -4,10 +4,10 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_loop;
 use token_agent_common::{
-    abi::{Address, FlowKey, ListenKey, Match},
+    abi::{FlowKey, ListenKey, Match},
     digest::Digest,
     http1::Rules,
-    packet::{Frame, Segment},
+    packet::Frame,
     reason::Reason,
     stream::{Flow, Reader, Turn},
 };
@@ -28,8 +28,6 @@ pub(crate) enum Action {
 /// What cannot be, since the maps exist: still, nothing unjudged passes.
 const IMPOSSIBLE: Action = Action::Drop;
 
-const NOBODY: Address = [0; 16];
-
 /// Judges one packet.
 #[inline(always)]
 pub(crate) fn judge<P: Packet>(packet: &P) -> Action {
@@ -37,50 +35,62 @@ pub(crate) fn judge<P: Packet>(packet: &P) -> Action {
     if !packet.load_headers(&mut scratch.headers) {
         return IMPOSSIBLE;
     }
-    match scratch.headers.frame(packet.len()) {
-        Frame::Other => Action::Pass,
-        Frame::Unreadable => bad_packet(packet, scratch, NOBODY),
-        Frame::Fragment { server } => {
-            // Port 0: whatever the port.
-            if listener(server, 0).is_some() {
-                bad_packet(packet, scratch, server)
-            } else {
-                Action::Pass
-            }
-        }
-        Frame::Tcp(segment) => match listener(segment.server, segment.server_port) {
-            Some(service) => judge_segment(packet, scratch, &segment, service),
-            None => Action::Pass,
-        },
+    let frame = locate(scratch, packet.len());
+    if frame == Frame::Other as u32 {
+        return Action::Pass;
     }
+    if frame == Frame::Unreadable as u32 {
+        return bad_packet(packet, scratch);
+    }
+    // A fragment's port is 0, which stands for any.
+    let service = listener(scratch);
+    if service == NO_SERVICE {
+        return Action::Pass;
+    }
+    if frame == Frame::Tcp as u32 {
+        return judge_segment(packet, scratch, service);
+    }
+    bad_packet(packet, scratch)
 }
 
-/// The service that listens there, the most specific match first.
-#[inline(always)]
-fn listener(address: Address, port: u16) -> Option<u32> {
-    let ports = maps::ports(port)?;
-    if ports.contains(Match::Exact, port)
-        && let Some(service) = maps::listener(&ListenKey::new(Match::Exact, address, port))
+/// Finds the segment in the headers and leaves it in `scratch`; gives the [`Frame`].
+///
+/// A function of its own in the kernel too: there are many ways through the
+/// headers, and the verifier follows what comes after each of them unless their
+/// results leave the registers.
+#[inline(never)]
+fn locate(scratch: &mut Scratch, len: u32) -> u32 {
+    scratch.digest = [0; Digest::LEN];
+    let Scratch { headers, segment, .. } = scratch;
+    headers.frame(len, segment) as u32
+}
+
+/// Services are numbered from 1.
+const NO_SERVICE: u32 = 0;
+
+/// The service the segment is for, the most specific match first.
+#[inline(never)]
+fn listener(scratch: &Scratch) -> u32 {
+    let FlowKey { server, server_port: port, .. } = scratch.segment.flow;
+    let Some(ports) = maps::ports(port) else { return NO_SERVICE };
+    let is_ipv4 = server[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+    for (matching, applies) in
+        [(Match::Exact, true), (Match::AnyIpv4, is_ipv4), (Match::Any, true)]
     {
-        return Some(service);
+        if applies
+            && ports.contains(matching, port)
+            && let Some(service) = maps::listener(&ListenKey::new(matching, server, port))
+        {
+            return service;
+        }
     }
-    let is_ipv4 = address[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
-    if is_ipv4
-        && ports.contains(Match::AnyIpv4, port)
-        && let Some(service) = maps::listener(&ListenKey::new(Match::AnyIpv4, address, port))
-    {
-        return Some(service);
-    }
-    if ports.contains(Match::Any, port) {
-        return maps::listener(&ListenKey::new(Match::Any, address, port));
-    }
-    None
+    NO_SERVICE
 }
 
 /// A packet that belongs to no one service.
 #[inline(always)]
-fn bad_packet<P: Packet>(packet: &P, scratch: &mut Scratch, server: Address) -> Action {
-    scratch.begin(FlowKey { client: NOBODY, server, client_port: 0, server_port: 0 });
+fn bad_packet<P: Packet>(packet: &P, scratch: &mut Scratch) -> Action {
+    scratch.reader.head.reset();
     match case(packet, 0) {
         Some(case) => case.deny(scratch, Reason::BadPacket),
         None => IMPOSSIBLE,
@@ -98,28 +108,23 @@ fn case<P: Packet>(packet: &P, service: u32) -> Option<Case<'static>> {
 fn judge_segment<P: Packet>(
     packet: &P,
     scratch: &mut Scratch,
-    segment: &Segment,
     service: u32,
 ) -> Action {
     let Some(case) = case(packet, service) else { return IMPOSSIBLE };
-    scratch.begin(FlowKey {
-        client: segment.client,
-        server: segment.server,
-        client_port: segment.client_port,
-        server_port: segment.server_port,
-    });
+    let segment = &scratch.segment;
     if segment.is_bad() {
+        scratch.reader.head.reset();
         return case.deny(scratch, Reason::BadPacket);
     }
     if segment.is_syn() {
-        maps::forget(&scratch.flow);
+        maps::forget(&segment.flow);
         return Action::Pass;
     }
     if segment.len == 0 {
         return Action::Pass;
     }
     let mut body = 0;
-    let known = maps::flow(&scratch.flow);
+    let known = maps::flow(&segment.flow);
     if let Some(flow) = &known {
         if flow.is_lost() {
             if !case.enforces() {
@@ -129,13 +134,17 @@ fn judge_segment<P: Packet>(
         } else {
             body = flow.body_bytes(segment.sequence, segment.len);
             if body == segment.len {
-                maps::remember(&scratch.flow, &flow.after_body(segment.sequence, body));
+                maps::remember(&segment.flow, &flow.after_body(segment.sequence, body));
                 return Action::Pass;
             }
         }
     }
     scratch.reader.begin(body, segment.len);
-    let (outcome, allowed) = read(packet, scratch, case, segment);
+    scratch.allowed = 0;
+    scratch.outcome = Outcome::Unfinished as u32;
+    read(packet, scratch, case);
+    let segment = &scratch.segment;
+    let (outcome, allowed) = (scratch.outcome, scratch.allowed);
     if outcome == Outcome::Denied as u32 {
         // The whole segment is dropped: nothing of it happened.
         return Action::Drop;
@@ -144,7 +153,7 @@ fn judge_segment<P: Packet>(
         case.count(Reason::Allowed, allowed);
     }
     if outcome == Outcome::Lost as u32 {
-        maps::remember(&scratch.flow, &Flow::LOST);
+        maps::remember(&segment.flow, &Flow::LOST);
         return Action::Pass;
     }
     if outcome != Outcome::End as u32 {
@@ -153,17 +162,17 @@ fn judge_segment<P: Packet>(
     match scratch.reader.flow(segment.sequence) {
         Some(flow) => {
             // Without it the body's next segment would be taken for a head.
-            if !maps::remember(&scratch.flow, &flow) {
+            if !maps::remember(&segment.flow, &flow) {
                 return case.deny(scratch, Reason::Undecided);
             }
         }
-        None if known.is_some() => maps::forget(&scratch.flow),
+        None if known.is_some() => maps::forget(&segment.flow),
         None => {}
     }
     Action::Pass
 }
 
-/// How reading a segment ended. Numbers, since the loop's state lives in memory.
+/// How reading a segment ended.
 #[repr(u32)]
 enum Outcome {
     Unfinished = 0,
@@ -175,76 +184,64 @@ enum Outcome {
     Lost = 3,
 }
 
-/// Reads the segment; gives an [`Outcome`] and how many requests were allowed.
+/// Reads the segment; what came of it is in `scratch`.
 #[inline(always)]
 fn read<P: Packet>(
     packet: &P,
     scratch: &mut Scratch,
     case: Case<'_>,
-    segment: &Segment,
-) -> (u32, u32) {
+) {
     // A function of its own, so that the verifier looks at one turn and not at all of them.
     extern "C" fn turn<P: Packet>(_index: u64, turns: *mut c_void) -> i64 {
         // SAFETY: the pointer is the one given to `bpf_loop` below, and the loop is its only user.
         let turns = unsafe { &mut *turns.cast::<Turns<'_, P>>() };
         i64::from(turns.turn())
     }
-    let mut turns = Turns {
-        packet,
-        scratch,
-        case,
-        payload: segment.payload,
-        allowed: 0,
-        outcome: Outcome::Unfinished as u32,
-    };
+    let count = Reader::turns(scratch.segment.len);
+    let mut turns = Turns { packet, scratch, case };
     let callback: extern "C" fn(u64, *mut c_void) -> i64 = turn::<P>;
     // SAFETY: the callback takes what is passed here, which lives until the loop has ended.
     unsafe {
         bpf_loop(
-            Reader::turns(segment.len),
+            count,
             callback as *mut c_void,
             core::ptr::from_mut(&mut turns).cast(),
             0,
         );
     }
-    (turns.outcome, turns.allowed)
 }
 
-/// The state of the loop over a segment's bytes.
+/// What the loop over a segment's bytes works with. What changes is in the
+/// scratch: on the stack, the verifier would follow its every value.
 struct Turns<'a, P> {
     packet: &'a P,
     scratch: &'a mut Scratch,
     case: Case<'a>,
-    /// Where the payload starts in the packet.
-    payload: u32,
-    /// Requests allowed so far.
-    allowed: u32,
-    outcome: u32,
 }
 
 impl<P: Packet> Turns<'_, P> {
     /// One turn; true when it was the last.
     #[inline(always)]
     fn turn(&mut self) -> bool {
-        let Scratch { reader, window, .. } = &mut *self.scratch;
+        let Scratch { segment, reader, window, .. } = &mut *self.scratch;
         let rules = Rules { credential: self.case.policy.credential(), key: self.case.settings.key() };
-        match reader.turn(window, rules) {
+        match reader.turn(window, &rules) {
             Turn::Going => false,
             Turn::Fill { offset, len } => {
-                let offset = self.payload.wrapping_add(offset);
+                let offset = segment.payload.wrapping_add(offset);
                 // What cannot be read leaves the outcome unfinished, which is a denial.
                 !self.packet.load_window(offset, len, window)
             }
             Turn::Request(credential) => self.request(credential),
             Turn::Lost(reason) => {
-                self.outcome = match self.case.deny(self.scratch, reason) {
+                self.scratch.outcome = match self.case.deny(self.scratch, reason) {
                     Action::Drop => Outcome::Denied as u32,
                     Action::Pass => Outcome::Lost as u32,
                 };
                 true
             }
             Turn::End => {
-                self.outcome = Outcome::End as u32;
+                self.scratch.outcome = Outcome::End as u32;
                 true
             }
         }
@@ -264,12 +261,12 @@ impl<P: Packet> Turns<'_, P> {
             }
         };
         if reason as u8 == Reason::Allowed as u8 {
-            self.allowed += 1;
+            self.scratch.allowed += 1;
             return false;
         }
         match self.case.deny(self.scratch, reason) {
             Action::Drop => {
-                self.outcome = Outcome::Denied as u32;
+                self.scratch.outcome = Outcome::Denied as u32;
                 true
             }
             Action::Pass => false,

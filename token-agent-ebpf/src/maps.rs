@@ -11,7 +11,7 @@ use aya_ebpf::{
 use token_agent_common::{
     abi::{AudienceKey, Denial, FlowKey, ListenKey, Ports, ServicePolicy, Settings},
     digest::Digest,
-    packet::Headers,
+    packet::{Headers, Segment},
     stream::{Flow, Reader},
     verdict::{Audience, TokenEntry},
     window::Window,
@@ -21,22 +21,16 @@ use token_agent_common::{
 #[repr(C)]
 pub(crate) struct Scratch {
     pub(crate) headers: Headers,
-    /// The connection of the packet.
-    pub(crate) flow: FlowKey,
+    /// What the headers say.
+    pub(crate) segment: Segment,
     /// The digest of the credential at hand, zero if there is none.
     pub(crate) digest: [u8; Digest::LEN],
+    /// Requests allowed so far.
+    pub(crate) allowed: u32,
+    /// How reading ended; see `guard::Outcome`.
+    pub(crate) outcome: u32,
     pub(crate) reader: Reader,
     pub(crate) window: Window,
-}
-
-impl Scratch {
-    /// Starts on a packet.
-    #[inline(always)]
-    pub(crate) fn begin(&mut self, flow: FlowKey) {
-        self.flow = flow;
-        self.digest = [0; Digest::LEN];
-        self.reader.head.reset();
-    }
 }
 
 /// Per-CPU values may be at most this large.

@@ -52,7 +52,7 @@ impl Case<'_> {
             time: self.now(),
             method: scratch.reader.head.method(),
             digest: scratch.digest,
-            flow: scratch.flow,
+            flow: scratch.segment.flow,
             interface: self.interface,
             service: self.service,
             reason: reason as u8,

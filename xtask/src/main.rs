@@ -1,1 +1,59 @@
-fn main() {}
+//! What a developer and CI do with this repository: `cargo xtask --help`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod ci;
+mod leftovers;
+mod process;
+mod run;
+mod setup;
+mod test;
+#[path = "../../token-agent/build/toolchain.rs"]
+mod toolchain;
+
+/// Sets up, builds, tests, demonstrates and measures token-agent.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure the guard; root by sudo
+    Bench(bench::Args),
+    /// Everything CI checks: format, lints, all tests, nothing left behind
+    Ci,
+    /// Show the guard at work on this machine; root by sudo
+    Run(run::Args),
+    /// Install what is missing to build and test
+    Setup,
+    /// Run the unit tests, then the integration tests; root by sudo
+    Test(test::Args),
+}
+
+fn main() -> ExitCode {
+    match execute(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Bench(args) => return bench::bench(&args),
+        Command::Ci => ci::ci()?,
+        Command::Run(args) => return run::run(&args),
+        Command::Setup => setup::setup()?,
+        Command::Test(args) => test::test(&args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

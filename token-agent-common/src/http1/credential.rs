@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{CREDENTIAL_MAX, Head, Rules, View, phase, seen};
+use super::{CREDENTIAL_MAX, Head, Packed, Rules, View, phase, seen};
 use crate::{name::Name, reason::Reason, swar};
 
 /// Which bytes a token may have. Servers strip 0xa0, 0x85 and padding, so
@@ -31,28 +31,41 @@ impl CredentialRule {
     /// The credential in `header`, after `scheme` unless that is empty.
     #[must_use]
     pub const fn new(header: Name, scheme: Name, charset: Charset) -> Self {
-        Self { header, scheme, visible: matches!(charset, Charset::Visible) as u64 }
+        Self {
+            header,
+            scheme,
+            visible: matches!(charset, Charset::Visible) as u64,
+        }
     }
 
     #[inline(always)]
     pub(super) const fn first_phase(&self) -> u32 {
-        if self.scheme.is_empty() { phase::TOKEN_START } else { phase::CREDENTIAL_START }
+        if self.scheme.is_empty() {
+            phase::TOKEN_START
+        } else {
+            phase::CREDENTIAL_START
+        }
     }
 
     /// The bytes of `word` a token may have, padding aside.
     #[inline(always)]
     const fn class(&self, word: u64) -> u64 {
-        if self.visible != 0 { swar::visible(word) } else { swar::b64token(word) }
+        if self.visible != 0 {
+            swar::visible(word)
+        } else {
+            swar::b64token(word)
+        }
     }
 }
 
 impl Head {
+    #[inline(never)]
+    pub(super) fn credential_step(&mut self, view: &View<'_>, rules: &Rules<'_>) -> Packed {
+        Packed::new(self.read_credential(view, rules))
+    }
+
     #[inline(always)]
-    pub(super) fn credential_step(
-        &mut self,
-        view: View<'_>,
-        rules: Rules<'_>,
-    ) -> Result<u32, Reason> {
+    fn read_credential(&mut self, view: &View<'_>, rules: &Rules<'_>) -> Result<u32, Reason> {
         match self.phase {
             phase::SCHEME => self.scheme_step(view, rules.credential),
             phase::TOKEN => self.token_step(view, rules),
@@ -70,7 +83,7 @@ impl Head {
 
     /// The scheme is case-insensitive; another one than asked for is no credential.
     #[inline(always)]
-    fn scheme_step(&mut self, view: View<'_>, rule: &CredentialRule) -> Result<u32, Reason> {
+    fn scheme_step(&mut self, view: &View<'_>, rule: &CredentialRule) -> Result<u32, Reason> {
         let word = view.word();
         let run = swar::leading(swar::common_name(word)).min(view.available);
         self.name.append(word | swar::LOWER, run);
@@ -80,8 +93,11 @@ impl Head {
         let stop = view.byte_at(run);
         match stop {
             b' ' | b'\t' => {
-                self.phase =
-                    if self.name.is(&rule.scheme) { phase::TOKEN_START } else { phase::VALUE };
+                self.phase = if self.name.is(&rule.scheme) {
+                    phase::TOKEN_START
+                } else {
+                    phase::VALUE
+                };
                 Ok(run + 1)
             }
             b'\r' => self.end_line(view, run),
@@ -94,28 +110,24 @@ impl Head {
     }
 
     #[inline(always)]
-    fn token_step(&mut self, view: View<'_>, rules: Rules<'_>) -> Result<u32, Reason> {
+    fn token_step(&mut self, view: &View<'_>, rules: &Rules<'_>) -> Result<u32, Reason> {
         if self.count == 0 {
             self.hasher.reset(rules.key);
         }
-        let mut run = 0;
-        let mut more = true;
-        for i in 0..8 {
-            if more {
-                let leading = swar::leading(rules.credential.class(view.word_at(i * 8)));
-                run += leading;
-                more = leading == 8;
-            }
-        }
+        let run = swar::leading_of::<8>(|i| rules.credential.class(view.word_at(i * 8)));
         let run = run.min(view.available);
         let taken = self.take(view, run);
-        if taken < run || more || run == view.available {
+        if taken < run || run == 64 || run == view.available {
             return Ok(taken);
         }
         match view.byte_at(run) {
             b'=' if self.count > 0 => {
                 self.phase = phase::PADDING;
-                if run > 0 { Ok(run) } else { self.padding_step(view) }
+                if run > 0 {
+                    Ok(run)
+                } else {
+                    self.padding_step(view)
+                }
             }
             b'\r' if self.count == 0 => self.end_line(view, run),
             _ if self.count == 0 => self.bad_token(view, run),
@@ -127,7 +139,7 @@ impl Head {
     }
 
     #[inline(always)]
-    fn padding_step(&mut self, view: View<'_>) -> Result<u32, Reason> {
+    fn padding_step(&mut self, view: &View<'_>) -> Result<u32, Reason> {
         let run = swar::leading(swar::equal(view.word(), b'=')).min(view.available);
         let taken = self.take(view, run);
         if taken < run || run == 8 || run == view.available {
@@ -140,7 +152,7 @@ impl Head {
     /// Takes at most `count` bytes to be hashed and says how many; none of a
     /// credential that is too long.
     #[inline(always)]
-    fn take(&mut self, view: View<'_>, count: u32) -> u32 {
+    fn take(&mut self, view: &View<'_>, count: u32) -> u32 {
         if count == 0 {
             return 0;
         }
@@ -164,7 +176,7 @@ impl Head {
 
     /// What may follow a token: blanks and the end of the line.
     #[inline(always)]
-    fn after_credential(&mut self, view: View<'_>, offset: u32) -> Result<u32, Reason> {
+    fn after_credential(&mut self, view: &View<'_>, offset: u32) -> Result<u32, Reason> {
         match view.byte_at(offset) {
             b'\r' => self.end_line(view, offset),
             b' ' | b'\t' => {
@@ -177,7 +189,7 @@ impl Head {
 
     /// The byte at `offset` has no place in a token; it may in a field value.
     #[inline(always)]
-    fn bad_token(&mut self, view: View<'_>, offset: u32) -> Result<u32, Reason> {
+    fn bad_token(&mut self, view: &View<'_>, offset: u32) -> Result<u32, Reason> {
         let stop = view.byte_at(offset);
         if stop < 0x20 || stop == 0x7f {
             return Err(Reason::Malformed);
@@ -189,7 +201,7 @@ impl Head {
 
     /// The byte at `offset` is the line's CR.
     #[inline(always)]
-    fn end_line(&mut self, view: View<'_>, offset: u32) -> Result<u32, Reason> {
+    fn end_line(&mut self, view: &View<'_>, offset: u32) -> Result<u32, Reason> {
         if view.crlf_at(offset) {
             self.begin_field();
             return Ok(offset + 2);

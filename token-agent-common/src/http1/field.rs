@@ -1,6 +1,6 @@
 //! Header fields (RFC 9112, section 5), and the two that frame the body (section 6).
 
-use super::{Head, Rules, View, phase, seen};
+use super::{Head, Packed, Rules, View, phase, seen};
 use crate::{name::Name, reason::Reason, swar};
 
 const fn name(text: &str) -> Name {
@@ -15,8 +15,13 @@ const TRANSFER_ENCODING: Name = name("transfer-encoding");
 const CHUNKED: u64 = u64::from_le_bytes(*b"chunked\0");
 
 impl Head {
+    #[inline(never)]
+    pub(super) fn fields(&mut self, view: &View<'_>, rules: &Rules<'_>) -> Packed {
+        Packed::new(self.read_fields(view, rules))
+    }
+
     #[inline(always)]
-    pub(super) fn fields(&mut self, view: View<'_>, rules: Rules<'_>) -> Result<u32, Reason> {
+    fn read_fields(&mut self, view: &View<'_>, rules: &Rules<'_>) -> Result<u32, Reason> {
         if let phase::LENGTH_START
         | phase::CODING_START
         | phase::CREDENTIAL_START
@@ -24,10 +29,14 @@ impl Head {
         {
             let blanks = swar::leading(swar::blank(view.word())).min(view.available);
             if blanks < 8 && blanks < view.available {
-                // The value is the next phase.
-                self.phase += 1;
+                self.phase = match self.phase {
+                    phase::LENGTH_START => phase::LENGTH,
+                    phase::CODING_START => phase::CODING,
+                    phase::CREDENTIAL_START => phase::SCHEME,
+                    _ => phase::TOKEN,
+                };
             }
-            if blanks > 0 {
+            if blanks > 0 || self.phase >= phase::SCHEME {
                 return Ok(blanks);
             }
         }
@@ -37,11 +46,11 @@ impl Head {
                 // Nearly every field ends up here: go on in the same step.
                 if self.phase == phase::VALUE && used < view.available {
                     let rest = View {
+                        window: view.window,
                         at: view.at.wrapping_add(used),
                         available: view.available - used,
-                        ..view
                     };
-                    return Ok(used + self.value_step(rest)?);
+                    return Ok(used + self.value_step(&rest)?);
                 }
                 Ok(used)
             }
@@ -63,7 +72,7 @@ impl Head {
             phase::LENGTH => self.length_step(view),
             phase::CODING => self.coding_step(view),
             phase::FRAMING_END => self.framing_end_step(view),
-            _ => self.credential_step(view, rules),
+            _ => Err(Reason::Malformed),
         }
     }
 
@@ -76,7 +85,7 @@ impl Head {
     }
 
     #[inline(always)]
-    fn name_step(&mut self, view: View<'_>, rules: Rules<'_>) -> Result<u32, Reason> {
+    fn name_step(&mut self, view: &View<'_>, rules: &Rules<'_>) -> Result<u32, Reason> {
         let word = view.word();
         let run = swar::leading(swar::common_name(word)).min(view.available);
         // Letters, digits and `-` all lose their case this way.
@@ -111,7 +120,7 @@ impl Head {
 
     /// What the name asks for.
     #[inline(always)]
-    fn begin_value(&mut self, rules: Rules<'_>) -> Result<(), Reason> {
+    fn begin_value(&mut self, rules: &Rules<'_>) -> Result<(), Reason> {
         self.phase = phase::VALUE;
         if self.name.is(&CONTENT_LENGTH) {
             self.framing_header(seen::CONTENT_LENGTH)?;
@@ -151,18 +160,11 @@ impl Head {
 
     /// Passes over a value up to its end.
     #[inline(always)]
-    fn value_step(&mut self, view: View<'_>) -> Result<u32, Reason> {
-        let mut run = 0;
-        let mut more = true;
-        for i in 0..4 {
-            if more {
-                let leading = swar::leading(swar::field_value(view.word_at(i * 8)));
-                run += leading;
-                more = leading == 8;
-            }
-        }
-        if more || run >= view.available {
-            return Ok(run.min(view.available));
+    fn value_step(&mut self, view: &View<'_>) -> Result<u32, Reason> {
+        let run = swar::leading_of::<4>(|i| swar::field_value(view.word_at(i * 8)));
+        let run = run.min(view.available);
+        if run == 32 || run == view.available {
+            return Ok(run);
         }
         if view.crlf_at(run) {
             self.begin_field();
@@ -178,7 +180,7 @@ impl Head {
 
     /// Digits only, 64-bit, no overflow (RFC 9112, section 6.3, and RFC 9110, section 8.6).
     #[inline(always)]
-    fn length_step(&mut self, view: View<'_>) -> Result<u32, Reason> {
+    fn length_step(&mut self, view: &View<'_>) -> Result<u32, Reason> {
         let byte = view.byte_at(0);
         if byte.is_ascii_digit() {
             if self.content_length > (u64::MAX - 9) / 10 {
@@ -196,7 +198,7 @@ impl Head {
 
     /// Exactly `chunked`: every other list of codings is read differently by some server.
     #[inline(always)]
-    fn coding_step(&mut self, view: View<'_>) -> Result<u32, Reason> {
+    fn coding_step(&mut self, view: &View<'_>) -> Result<u32, Reason> {
         let byte = view.byte_at(0);
         if byte.is_ascii_alphabetic() && self.count < 8 {
             self.literal |= u64::from(byte | 0x20) << (self.count * 8);
@@ -210,7 +212,7 @@ impl Head {
     }
 
     #[inline(always)]
-    fn framing_end_step(&mut self, view: View<'_>) -> Result<u32, Reason> {
+    fn framing_end_step(&mut self, view: &View<'_>) -> Result<u32, Reason> {
         self.phase = match view.byte_at(0) {
             b' ' | b'\t' => phase::FRAMING_END,
             b'\r' => phase::LF,

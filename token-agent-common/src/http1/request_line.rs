@@ -1,6 +1,6 @@
 //! The request line (RFC 9112, section 3): one space between its parts, no more.
 
-use super::{Head, METHOD_MAX, View, phase, seen};
+use super::{Head, METHOD_MAX, Packed, View, phase, seen};
 use crate::{reason::Reason, swar};
 
 const VERSION_10: u64 = u64::from_le_bytes(*b"HTTP/1.0");
@@ -8,8 +8,13 @@ const VERSION_11: u64 = u64::from_le_bytes(*b"HTTP/1.1");
 const VERSION_20: u64 = u64::from_le_bytes(*b"HTTP/2.0");
 
 impl Head {
+    #[inline(never)]
+    pub(super) fn request_line(&mut self, view: &View<'_>) -> Packed {
+        Packed::new(self.read_request_line(view))
+    }
+
     #[inline(always)]
-    pub(super) fn request_line(&mut self, view: View<'_>) -> Result<u32, Reason> {
+    fn read_request_line(&mut self, view: &View<'_>) -> Result<u32, Reason> {
         match self.phase {
             phase::START if view.byte_at(0) == b'\r' => {
                 self.phase = phase::START_LF;
@@ -38,7 +43,7 @@ impl Head {
     /// Any token is a method (RFC 9110, section 9.1): "not a known method, so
     /// not HTTP, so pass" does not exist.
     #[inline(always)]
-    fn method_step(&mut self, view: View<'_>) -> Result<u32, Reason> {
+    fn method_step(&mut self, view: &View<'_>) -> Result<u32, Reason> {
         self.phase = phase::METHOD;
         let word = view.word();
         let run = swar::leading(swar::common_name(word)).min(view.available);
@@ -70,20 +75,12 @@ impl Head {
 
     /// Only visible ASCII: some servers split the line at 0x85 and 0xa0 too.
     #[inline(always)]
-    fn target_step(&mut self, view: View<'_>) -> Result<u32, Reason> {
-        let mut run = 0;
-        let mut more = true;
-        for i in 0..4 {
-            if more {
-                let leading = swar::leading(swar::visible(view.word_at(i * 8)));
-                run += leading;
-                more = leading == 8;
-            }
-        }
+    fn target_step(&mut self, view: &View<'_>) -> Result<u32, Reason> {
+        let run = swar::leading_of::<4>(|i| swar::visible(view.word_at(i * 8)));
         let run = run.min(view.available);
         // Only whether it is empty matters.
         self.count |= run;
-        if more || run == view.available {
+        if run == 32 || run == view.available {
             return Ok(run);
         }
         if view.byte_at(run) != b' ' || self.count == 0 {
@@ -95,7 +92,7 @@ impl Head {
     }
 
     #[inline(always)]
-    fn version_step(&mut self, view: View<'_>) -> Result<u32, Reason> {
+    fn version_step(&mut self, view: &View<'_>) -> Result<u32, Reason> {
         let run = (8 - (self.count & 7)).min(view.available);
         self.literal |= (view.word() & swar::first_bytes(run)) << ((self.count & 7) * 8);
         self.count += run;

@@ -15,13 +15,13 @@ fn ethernet(ethertype: u16, tags: &[u16]) -> Vec<u8> {
     frame
 }
 
-fn tcp(header: usize, flags: u8, payload: usize) -> Vec<u8> {
+fn tcp(header: usize, flags: u32, payload: usize) -> Vec<u8> {
     let mut bytes = std::vec![0; header + payload];
     bytes[0..2].copy_from_slice(&4000u16.to_be_bytes());
     bytes[2..4].copy_from_slice(&8080u16.to_be_bytes());
     bytes[4..8].copy_from_slice(&0x0102_0304u32.to_be_bytes());
     bytes[12] = (header as u8 / 4) << 4;
-    bytes[13] = flags;
+    bytes[13] = flags as u8;
     bytes
 }
 
@@ -62,16 +62,19 @@ fn ipv6(extensions: &[(u8, usize)], body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn read(frame: &[u8]) -> Frame {
+fn read(frame: &[u8]) -> (Frame, Segment) {
+    let mut segment = Segment::NONE;
     let mut headers = Headers::new();
     // What is not the frame's must not matter.
     headers.bytes.fill(0x4141_4141_4141_4141);
     headers.fill(frame);
-    headers.frame(frame.len() as u32)
+    let frame = headers.frame(frame.len() as u32, &mut segment);
+    (frame, segment)
 }
 
 fn segment(frame: &[u8]) -> Segment {
-    let Frame::Tcp(segment) = read(frame) else { panic!("{:?}", read(frame)) };
+    let (frame, segment) = read(frame);
+    assert_eq!(frame, Frame::Tcp);
     segment
 }
 
@@ -87,9 +90,12 @@ fn reads_ipv4_and_ipv6_behind_vlan_tags_and_options() {
                 // Ethernet pads short frames: not payload.
                 frame.extend([0; 6]);
                 let got = segment(&frame);
-                assert_eq!(got.server, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 2]);
-                assert_eq!(got.client[12..], [10, 0, 0, 1]);
-                assert_eq!((got.client_port, got.server_port), (4000, 8080));
+                assert_eq!(
+                    got.flow.server,
+                    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 2]
+                );
+                assert_eq!(got.flow.client[12..], [10, 0, 0, 1]);
+                assert_eq!((got.flow.client_port, got.flow.server_port), (4000, 8080));
                 assert_eq!(got.sequence, 0x0102_0304);
                 assert_eq!((got.payload as usize, got.len), (payload, 7));
             }
@@ -102,7 +108,7 @@ fn reads_ipv4_and_ipv6_behind_vlan_tags_and_options() {
                 let mut frame = ethernet(ETHERTYPE_IPV6, tags);
                 frame.extend(ipv6(extensions, &body));
                 let got = segment(&frame);
-                assert_eq!((got.client, got.server), ([1; 16], [2; 16]));
+                assert_eq!((got.flow.client, got.flow.server), ([1; 16], [2; 16]));
                 assert_eq!((got.payload as usize, got.len), (frame.len() - 7, 7));
             }
         }
@@ -117,48 +123,129 @@ fn refuses_what_it_cannot_read() {
         change(&mut packet);
         let mut frame = ethernet(ETHERTYPE_IPV4, &[]);
         frame.extend(packet);
-        read(&frame)
+        read(&frame).0
     };
     let frame6 = |extensions: &[(u8, usize)], change: fn(&mut Vec<u8>)| {
         let mut packet = ipv6(extensions, &body);
         change(&mut packet);
         let mut frame = ethernet(ETHERTYPE_IPV6, &[]);
         frame.extend(packet);
-        read(&frame)
+        read(&frame).0
     };
-    let server4 = ipv4_mapped(0x0a00_0002);
+    let mut fragment = ethernet(ETHERTYPE_IPV6, &[]);
+    fragment.extend(ipv6(&[(FRAGMENT, 8)], &body));
+    assert_eq!(
+        read(&fragment).1.flow,
+        FlowKey {
+            client: [1; 16],
+            server: [2; 16],
+            client_port: 0,
+            server_port: 0
+        }
+    );
     for (what, got, expected) in [
         ("wrong version", frame4(|p| p[0] = 0x55), Frame::Unreadable),
-        ("short header length", frame4(|p| p[0] = 0x44), Frame::Unreadable),
-        ("total beyond the frame", frame4(|p| p[3] += 1), Frame::Unreadable),
-        ("total of zero", frame4(|p| p[2..4].fill(0)), Frame::Unreadable),
+        (
+            "short header length",
+            frame4(|p| p[0] = 0x44),
+            Frame::Unreadable,
+        ),
+        (
+            "total beyond the frame",
+            frame4(|p| p[3] += 1),
+            Frame::Unreadable,
+        ),
+        (
+            "total of zero",
+            frame4(|p| p[2..4].fill(0)),
+            Frame::Unreadable,
+        ),
         ("truncated", frame4(|p| p.truncate(19)), Frame::Unreadable),
-        ("data offset too small", frame4(|p| p[32] = 0x40), Frame::Unreadable),
-        ("data offset too large", frame4(|p| p[32] = 0xf0), Frame::Unreadable),
-        ("no room for TCP", frame4(|p| p[2..4].copy_from_slice(&[0, 39])), Frame::Unreadable),
-        ("more fragments", frame4(|p| p[6] = 0x20), Frame::Fragment { server: server4 }),
-        ("later fragment", frame4(|p| p[7] = 1), Frame::Fragment { server: server4 }),
-        ("reserved and DF bits", frame4(|p| p[6] = 0xc0), frame4(|_| ())),
+        (
+            "data offset too small",
+            frame4(|p| p[32] = 0x40),
+            Frame::Unreadable,
+        ),
+        (
+            "data offset too large",
+            frame4(|p| p[32] = 0xf0),
+            Frame::Unreadable,
+        ),
+        (
+            "no room for TCP",
+            frame4(|p| p[2..4].copy_from_slice(&[0, 39])),
+            Frame::Unreadable,
+        ),
+        ("more fragments", frame4(|p| p[6] = 0x20), Frame::Fragment),
+        ("later fragment", frame4(|p| p[7] = 1), Frame::Fragment),
+        (
+            "reserved and DF bits",
+            frame4(|p| p[6] = 0xc0),
+            frame4(|_| ()),
+        ),
         ("UDP", frame4(|p| p[9] = 17), Frame::Other),
-        ("UDP fragment", frame4(|p| { p[9] = 17; p[6] = 0x20; }), Frame::Other),
-        ("v6 wrong version", frame6(&[], |p| p[0] = 0x40), Frame::Unreadable),
-        ("v6 jumbo", frame6(&[], |p| p[4..6].fill(0)), Frame::Unreadable),
-        ("v6 beyond the frame", frame6(&[], |p| p[5] += 1), Frame::Unreadable),
-        ("v6 atomic fragment", frame6(&[(FRAGMENT, 8)], |_| ()), Frame::Fragment { server: [2; 16] }),
-        ("v6 fragment of options", frame6(&[(FRAGMENT, 8), (DESTINATION_OPTIONS, 8)], |_| ()), Frame::Fragment { server: [2; 16] }),
-        ("v6 fragment of UDP", frame6(&[(FRAGMENT, 8)], |p| p[40] = 17), Frame::Other),
-        ("v6 chain past what is looked at", frame6(&[(DESTINATION_OPTIONS, 80)], |_| ()), Frame::Unreadable),
-        ("v6 chain past its end", frame6(&[(DESTINATION_OPTIONS, 8)], |p| p[41] = 200), Frame::Unreadable),
-        ("v6 routed on", frame6(&[(ROUTING, 8)], |p| p[43] = 1), Frame::Unreadable),
+        (
+            "UDP fragment",
+            frame4(|p| {
+                p[9] = 17;
+                p[6] = 0x20;
+            }),
+            Frame::Other,
+        ),
+        (
+            "v6 wrong version",
+            frame6(&[], |p| p[0] = 0x40),
+            Frame::Unreadable,
+        ),
+        (
+            "v6 jumbo",
+            frame6(&[], |p| p[4..6].fill(0)),
+            Frame::Unreadable,
+        ),
+        (
+            "v6 beyond the frame",
+            frame6(&[], |p| p[5] += 1),
+            Frame::Unreadable,
+        ),
+        (
+            "v6 atomic fragment",
+            frame6(&[(FRAGMENT, 8)], |_| ()),
+            Frame::Fragment,
+        ),
+        (
+            "v6 fragment of options",
+            frame6(&[(FRAGMENT, 8), (DESTINATION_OPTIONS, 8)], |_| ()),
+            Frame::Fragment,
+        ),
+        (
+            "v6 fragment of UDP",
+            frame6(&[(FRAGMENT, 8)], |p| p[40] = 17),
+            Frame::Other,
+        ),
+        (
+            "v6 chain past what is looked at",
+            frame6(&[(DESTINATION_OPTIONS, 80)], |_| ()),
+            Frame::Unreadable,
+        ),
+        (
+            "v6 chain past its end",
+            frame6(&[(DESTINATION_OPTIONS, 8)], |p| p[41] = 200),
+            Frame::Unreadable,
+        ),
+        (
+            "v6 routed on",
+            frame6(&[(ROUTING, 8)], |p| p[43] = 1),
+            Frame::Unreadable,
+        ),
         ("v6 UDP", frame6(&[], |p| p[6] = 17), Frame::Other),
     ] {
         assert_eq!(got, expected, "{what}");
     }
-    assert_eq!(read(&ethernet(0x0806, &[])), Frame::Other);
-    assert_eq!(read(&[0; 10]), Frame::Other);
+    assert_eq!(read(&ethernet(0x0806, &[])).0, Frame::Other);
+    assert_eq!(read(&[0; 10]).0, Frame::Other);
     let mut tagged = ethernet(ETHERTYPE_IPV4, &[0x8100, 0x8100, 0x8100]);
     tagged.extend(ipv4(0, &body));
-    assert_eq!(read(&tagged), Frame::Unreadable);
+    assert_eq!(read(&tagged).0, Frame::Unreadable);
 }
 
 #[test]
@@ -184,7 +271,11 @@ fn knows_segments_that_change_the_stream() {
     ] {
         let mut frame = ethernet(ETHERTYPE_IPV4, &[]);
         frame.extend(ipv4(0, &tcp(20, flags, len)));
-        assert_eq!(segment(&frame).is_bad(), bad, "flags {flags:#x}, {len} bytes");
+        assert_eq!(
+            segment(&frame).is_bad(),
+            bad,
+            "flags {flags:#x}, {len} bytes"
+        );
     }
 }
 
@@ -202,7 +293,7 @@ proptest! {
             frame[20] = protocol;
             frame[23] = protocol;
         }
-        if let Frame::Tcp(segment) = read(&frame) {
+        if let (Frame::Tcp, segment) = read(&frame) {
             prop_assert!((segment.payload + segment.len) as usize <= frame.len());
         }
     }

@@ -13,7 +13,12 @@ use crate::{
 const KEY: [u8; 32] = [9; 32];
 
 fn digest(token: &str) -> Digest {
-    Digest::from_bytes(*blake3::keyed_hash(&KEY, token.as_bytes()).as_bytes().first_chunk().unwrap())
+    Digest::from_bytes(
+        *blake3::keyed_hash(&KEY, token.as_bytes())
+            .as_bytes()
+            .first_chunk()
+            .unwrap(),
+    )
 }
 
 /// What a segment holds: its requests' credentials, how it ends, and what is remembered.
@@ -31,27 +36,46 @@ fn read(payload: &[u8], sequence: u32, flow: Option<Flow>) -> Outcome {
         Name::new("bearer").unwrap(),
         Charset::B64Token,
     );
-    let rules = Rules { credential: &rule, key: &key };
+    let rules = Rules {
+        credential: &rule,
+        key: &key,
+    };
     let len = payload.len() as u32;
     let body = flow.map_or(0, |flow| flow.body_bytes(sequence, len));
     if body == len {
         let flow = flow.map(|flow| flow.after_body(sequence, len));
-        return Outcome { requests: Vec::new(), lost: None, flow };
+        return Outcome {
+            requests: Vec::new(),
+            lost: None,
+            flow,
+        };
     }
     let mut window = Window::new();
     let mut reader = Reader::new(&key);
     reader.begin(body, len);
     let mut requests = Vec::new();
     for _ in 0..Reader::turns(len) {
-        match reader.turn(&window, rules) {
+        match reader.turn(&window, &rules) {
             Turn::Going => {}
             Turn::Fill { offset, len } => {
                 let bytes = &payload[offset as usize..(offset + len) as usize];
                 assert_eq!(window.fill(bytes), len);
             }
             Turn::Request(credential) => requests.push(credential),
-            Turn::Lost(reason) => return Outcome { requests, lost: Some(reason), flow },
-            Turn::End => return Outcome { requests, lost: None, flow: reader.flow(sequence) },
+            Turn::Lost(reason) => {
+                return Outcome {
+                    requests,
+                    lost: Some(reason),
+                    flow,
+                };
+            }
+            Turn::End => {
+                return Outcome {
+                    requests,
+                    lost: None,
+                    flow: reader.flow(sequence),
+                };
+            }
         }
     }
     panic!("more turns than announced");
@@ -72,7 +96,14 @@ fn pipelined_requests_are_told_apart() {
         expected.push(Ok(digest(&token)));
     }
     let got = read(payload.as_bytes(), 0, None);
-    assert_eq!(got, Outcome { requests: expected, lost: None, flow: None });
+    assert_eq!(
+        got,
+        Outcome {
+            requests: expected,
+            lost: None,
+            flow: None
+        }
+    );
 }
 
 #[test]
@@ -91,7 +122,10 @@ fn a_head_must_be_whole() {
         "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "CONNECT a:1 HTTP/1.1\r\n\r\n",
     ] {
-        assert_eq!(read(undecided.as_bytes(), 0, None).lost, Some(Reason::Undecided));
+        assert_eq!(
+            read(undecided.as_bytes(), 0, None).lost,
+            Some(Reason::Undecided)
+        );
     }
 }
 
@@ -99,7 +133,11 @@ fn a_head_must_be_whole() {
 fn a_body_is_no_head_in_any_order() {
     let head = request("abc", 3000);
     let sequence = u32::MAX - 500;
-    let first = read(format!("{head}{}", "x".repeat(1000)).as_bytes(), sequence, None);
+    let first = read(
+        format!("{head}{}", "x".repeat(1000)).as_bytes(),
+        sequence,
+        None,
+    );
     let flow = first.flow.unwrap();
     let body = sequence.wrapping_add(head.len() as u32);
     let at = |offset: u32| body.wrapping_add(offset);
@@ -118,7 +156,12 @@ fn a_body_is_no_head_in_any_order() {
     let both = format!("xxxxx{}", request("next", 9));
     let got = read(both.as_bytes(), at(2995), Some(flow));
     assert_eq!(got.requests, [Ok(digest("next"))]);
-    assert_eq!(got.flow.unwrap().body_bytes(at(2995 + both.len() as u32), 20), 9);
+    assert_eq!(
+        got.flow
+            .unwrap()
+            .body_bytes(at(2995 + both.len() as u32), 20),
+        9
+    );
     // The head again, cut otherwise.
     let again = read(format!("{head}x").as_bytes(), sequence, Some(flow));
     assert_eq!(again.requests, [Ok(digest("abc"))]);
@@ -128,9 +171,8 @@ fn a_body_is_no_head_in_any_order() {
 #[test]
 fn bodies_beyond_the_sequence_space_end_where_they_should() {
     let length = 5_368_709_123_u64;
-    let head = format!(
-        "PUT / HTTP/1.1\r\nAuthorization: Bearer abc\r\nContent-Length: {length}\r\n\r\n"
-    );
+    let head =
+        format!("PUT / HTTP/1.1\r\nAuthorization: Bearer abc\r\nContent-Length: {length}\r\n\r\n");
     let mut flow = read(head.as_bytes(), 77, None).flow.unwrap();
     let mut sequence = 77 + head.len() as u32;
     let mut left = length;
@@ -138,7 +180,10 @@ fn bodies_beyond_the_sequence_space_end_where_they_should() {
         let len = least(left, 60_001);
         assert_eq!(flow.body_bytes(sequence, 65_000), least(left, 65_000));
         // A retransmission of what came before is still the body.
-        assert_eq!(flow.body_bytes(sequence.wrapping_sub(1), 1), u32::from(left != length));
+        assert_eq!(
+            flow.body_bytes(sequence.wrapping_sub(1), 1),
+            u32::from(left != length)
+        );
         flow = flow.after_body(sequence, len);
         sequence = sequence.wrapping_add(len);
         left -= u64::from(len);
