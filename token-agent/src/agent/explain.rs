@@ -124,7 +124,7 @@ fn read(head: &[u8], credential: &CredentialRule, key: &KeyWords) -> Result<Dige
     };
     reader.begin(0, len);
     for _turn in 0..Reader::turns(len) {
-        match reader.turn(&window, rules) {
+        match reader.turn(&window, &rules) {
             Turn::Going => {}
             Turn::Fill { offset, .. } => {
                 let rest = head.get(offset as usize..).unwrap_or_default();
