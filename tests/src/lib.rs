@@ -1,1 +1,4 @@
-//! Test rig.
+//! The test rig: frames, network namespaces, real servers and the agent itself.
+
+pub mod frame;
+pub mod guard;

@@ -144,6 +144,8 @@ impl Toolchain {
             // BTF is made from the debug information.
             "-Cdebuginfo=2".into(),
             "-Clink-arg=--btf".into(),
+            // Otherwise every clearing of a few words becomes a call of a byte loop.
+            "-Clink-arg=--disable-expand-memcpy-in-order".into(),
             // 32-bit atomics, and smaller code; every kernel from 5.1 on runs it.
             "-Ctarget-cpu=v3".into(),
             // In dependencies too: more units can break the 512-byte stack.

@@ -1,28 +1,43 @@
 //! The kernel side, as the agent sees it: load, fill, attach, read.
+//!
+//! Every run of the agent loads its own programs and maps, fills the maps from
+//! the store, and only then puts the new programs in the place of those an
+//! earlier run left: what is attached is always complete, whatever the earlier
+//! run's layout was. Links are pinned, so the guard outlives the agent.
+
+mod attach;
+mod clsact;
+mod denials;
+mod device;
+mod error;
+mod examine;
+mod maps;
+mod object;
+mod pins;
+mod rehearse;
 
 use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 use token_agent_common::{
-    abi::{Denial, Mode},
+    abi::Mode,
     digest::Digest,
     reason::Reason,
     verdict::{Audience, TokenEntry},
 };
 
+pub use denials::Denials;
+pub use error::DatapathError;
+pub use rehearse::{Program, Rehearsal};
+
 use crate::{config::Config, token::key::HashKey};
 
-/// What can go wrong on the way to the kernel.
-#[derive(Debug, thiserror::Error)]
-pub enum DatapathError {
-    /// A placeholder until the loader is there.
-    #[error("not loaded")]
-    NotLoaded,
-}
-
 /// The programs and maps of one run of the agent.
-#[derive(Debug)]
-pub struct Datapath {}
+pub struct Datapath {
+    object: aya::Ebpf,
+    maps: maps::Maps,
+    denials: Option<Denials>,
+}
 
 /// A service's number in the kernel: its place in the configuration, from 1.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -87,8 +102,11 @@ impl Datapath {
     ///
     /// # Errors
     /// [`DatapathError`]; nothing is left in the kernel then.
-    pub fn load(_config: &Config, _key: &HashKey) -> Result<Self, DatapathError> {
-        Err(DatapathError::NotLoaded)
+    pub fn load(config: &Config, key: &HashKey) -> Result<Self, DatapathError> {
+        let mut object = object::load(config)?;
+        let maps = maps::Maps::new(&mut object, config, key)?;
+        let denials = Some(Denials::new(&mut object)?);
+        Ok(Self { object, maps, denials })
     }
 
     /// Guards the configured interfaces: attaches, or replaces what an earlier run left pinned.
@@ -96,8 +114,8 @@ impl Datapath {
     ///
     /// # Errors
     /// What concerns all of them, such as a pin directory that is not on a bpffs.
-    pub fn attach(&mut self, _config: &Config) -> Result<Vec<Interface>, DatapathError> {
-        Err(DatapathError::NotLoaded)
+    pub fn attach(&mut self, config: &Config) -> Result<Vec<Interface>, DatapathError> {
+        attach::attach(&mut self.object, config)
     }
 
     /// What the kernel holds of tokens.
@@ -105,31 +123,31 @@ impl Datapath {
     /// # Errors
     /// The kernel's.
     pub fn tokens(&self) -> Result<BTreeMap<Digest, TokenEntry>, DatapathError> {
-        Err(DatapathError::NotLoaded)
+        self.maps.tokens()
     }
 
     /// Adds or changes a token. When this returns, the next packet is judged by it.
     ///
     /// # Errors
     /// The kernel's, a full map among them.
-    pub fn put_token(&mut self, _digest: &Digest, _entry: &TokenEntry) -> Result<(), DatapathError> {
-        Err(DatapathError::NotLoaded)
+    pub fn put_token(&mut self, digest: &Digest, entry: &TokenEntry) -> Result<(), DatapathError> {
+        self.maps.put_token(digest, entry)
     }
 
     /// Removes a token; that it was not there is fine.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn remove_token(&mut self, _digest: &Digest) -> Result<(), DatapathError> {
-        Err(DatapathError::NotLoaded)
+    pub fn remove_token(&mut self, digest: &Digest) -> Result<(), DatapathError> {
+        self.maps.remove_token(digest)
     }
 
     /// Says that `audience` contains `service`.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn put_audience(&mut self, _audience: Audience, _service: ServiceNumber) -> Result<(), DatapathError> {
-        Err(DatapathError::NotLoaded)
+    pub fn put_audience(&mut self, audience: Audience, service: ServiceNumber) -> Result<(), DatapathError> {
+        self.maps.put_audience(audience, service)
     }
 
     /// Puts a mode in force for a service until `until` (nanoseconds since the
@@ -139,10 +157,10 @@ impl Datapath {
     /// The kernel's.
     pub fn override_mode(
         &mut self,
-        _service: ServiceNumber,
-        _mode: Option<(Mode, u64)>,
+        service: ServiceNumber,
+        mode: Option<(Mode, u64)>,
     ) -> Result<(), DatapathError> {
-        Err(DatapathError::NotLoaded)
+        self.maps.override_mode(service, mode)
     }
 
     /// Tells the kernel how far TAI is ahead of UTC, if that changed. Call it every few seconds.
@@ -150,7 +168,7 @@ impl Datapath {
     /// # Errors
     /// The kernel's.
     pub fn follow_clock(&mut self) -> Result<(), DatapathError> {
-        Err(DatapathError::NotLoaded)
+        self.maps.follow_clock()
     }
 
     /// Every counter that is not zero.
@@ -158,13 +176,13 @@ impl Datapath {
     /// # Errors
     /// The kernel's.
     pub fn counters(&self) -> Result<Vec<Counter>, DatapathError> {
-        Err(DatapathError::NotLoaded)
+        self.maps.counters()
     }
 
     /// How full the maps are.
     #[must_use]
     pub fn maps(&self) -> Vec<MapUse> {
-        Vec::new()
+        self.maps.usage()
     }
 
     /// How many denials the kernel could not report, since the ring buffer was full.
@@ -172,27 +190,44 @@ impl Datapath {
     /// # Errors
     /// The kernel's.
     pub fn denials_lost(&self) -> Result<u64, DatapathError> {
-        Err(DatapathError::NotLoaded)
+        self.maps.denials_lost()
     }
 
     /// The denials the kernel reports, from now on. There is one reader: `None` the second time.
     #[must_use]
     pub fn denials(&mut self) -> Option<Denials> {
-        None
+        self.denials.take()
     }
 }
 
-/// The kernel's ring buffer of denials.
-#[derive(Debug)]
-pub struct Denials {}
-
-impl Denials {
-    /// Waits for denials and gives them to `take`, as many as there are. Cancel safe.
+impl Datapath {
+    /// Runs a program on a frame that is on no wire, `repeat` times, by the
+    /// kernel's `BPF_PROG_TEST_RUN`. Counters and events are real.
     ///
     /// # Errors
-    /// Only if the ring buffer cannot be waited for.
-    pub async fn drain(&mut self, _take: impl FnMut(Denial)) -> std::io::Result<()> {
-        std::future::pending().await
+    /// The kernel's.
+    pub fn rehearse(
+        &mut self,
+        program: Program,
+        frame: &[u8],
+        repeat: u32,
+    ) -> Result<Rehearsal, DatapathError> {
+        rehearse::rehearse(&mut self.object, program, frame, repeat)
+    }
+
+    /// How many instructions the verifier looked at to accept a program.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn verified_instructions(&mut self, program: Program) -> Result<u32, DatapathError> {
+        rehearse::verified_instructions(&mut self.object, program)
+    }
+}
+
+// The hash key is in there.
+impl std::fmt::Debug for Datapath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Datapath(..)")
     }
 }
 
@@ -210,8 +245,8 @@ pub enum Which {
 ///
 /// # Errors
 /// [`DatapathError`]; what was detached stays detached.
-pub fn detach(_pin_dir: &Path, _which: &Which) -> Result<Vec<String>, DatapathError> {
-    Err(DatapathError::NotLoaded)
+pub fn detach(pin_dir: &Path, which: &Which) -> Result<Vec<String>, DatapathError> {
+    attach::detach(pin_dir, which)
 }
 
 /// Something about this machine that the operator should know.
@@ -230,6 +265,6 @@ pub struct Finding {
 /// Looks at this machine without touching it: kernel, BTF, JIT, privileges,
 /// bpffs, the interfaces and what is attached to them.
 #[must_use]
-pub fn examine(_config: Option<&Config>) -> Vec<Finding> {
-    Vec::new()
+pub fn examine(config: Option<&Config>) -> Vec<Finding> {
+    examine::examine(config)
 }

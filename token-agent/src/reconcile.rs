@@ -1,7 +1,20 @@
 //! From what the store wants enforced to what the kernel holds.
+//!
+//! The planner is pure: wanted and actual entries go in, a [`Plan`] comes out.
+//! The executor carries it to the kernel and stops at nothing it can still do.
 
-use token_agent_common::digest::Digest;
+mod audience;
+mod plan;
 
+use std::collections::BTreeMap;
+
+use token_agent_common::{
+    digest::Digest,
+    reason::Reason,
+    verdict::{TokenEntry, TokenState},
+};
+
+use self::{audience::Audiences, plan::Plan};
 use crate::{
     config::Service,
     datapath::{Datapath, DatapathError},
@@ -10,7 +23,9 @@ use crate::{
 
 /// Keeps the kernel's maps equal to the store.
 #[derive(Debug)]
-pub struct Reconciler {}
+pub struct Reconciler {
+    audiences: Audiences,
+}
 
 /// What a reconciliation changed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -24,8 +39,8 @@ pub struct Outcome {
 impl Reconciler {
     /// A reconciler for these services, in the order of the configuration.
     #[must_use]
-    pub fn new(_services: &[Service]) -> Self {
-        Self {}
+    pub fn new(services: &[Service]) -> Self {
+        Self { audiences: Audiences::new(services.iter().map(|service| service.name.as_str())) }
     }
 
     /// Makes the kernel hold exactly `wanted`.
@@ -34,10 +49,12 @@ impl Reconciler {
     /// The first of the kernel's; what could be done was done.
     pub fn reconcile(
         &mut self,
-        _kernel: &mut Datapath,
-        _wanted: &[Enforced],
+        kernel: &mut Datapath,
+        wanted: &[Enforced],
     ) -> Result<Outcome, DatapathError> {
-        Err(DatapathError::NotLoaded)
+        let actual = kernel.tokens()?;
+        let wanted = wanted.iter().map(|enforced| (enforced.digest, self.entry(enforced))).collect();
+        self.execute(kernel, Plan::between(&wanted, &actual))
     }
 
     /// Carries one change over. When this returns, the next packet is judged by it.
@@ -46,15 +63,60 @@ impl Reconciler {
     /// The first of the kernel's; what could be done was done.
     pub fn apply(
         &mut self,
-        _kernel: &mut Datapath,
-        _change: &Change,
+        kernel: &mut Datapath,
+        change: &Change,
     ) -> Result<Outcome, DatapathError> {
-        Err(DatapathError::NotLoaded)
+        let puts: BTreeMap<Digest, TokenEntry> = change
+            .upserts
+            .iter()
+            .map(|enforced| (enforced.digest, self.entry(enforced)))
+            .collect();
+        self.execute(kernel, Plan { removals: change.removals.clone(), puts })
     }
 
-    /// The entry the kernel would hold for `wanted`, and whether a service is in its audience.
+    /// The verdict on `wanted`'s token at `service`, at `now` in nanoseconds
+    /// since the Unix epoch: the kernel's own code on the entry it would hold.
     #[must_use]
-    pub fn entry(&self, _wanted: &Enforced) -> Option<Digest> {
-        None
+    pub fn judge(&self, wanted: &Enforced, service: &str, now: u64) -> Reason {
+        let mut audiences = self.audiences.clone();
+        let audience = audiences.intern(&wanted.services);
+        entry(wanted, audience).judge(now, audiences.contains(audience, service))
     }
+
+    fn entry(&mut self, wanted: &Enforced) -> TokenEntry {
+        entry(wanted, self.audiences.intern(&wanted.services))
+    }
+
+    fn execute(&mut self, kernel: &mut Datapath, plan: Plan) -> Result<Outcome, DatapathError> {
+        let mut outcome = Outcome::default();
+        let mut first_error = Ok(());
+        // An audience is known before a token refers to it.
+        while let Some((audience, service)) = self.audiences.unannounced() {
+            kernel.put_audience(audience, service)?;
+            self.audiences.announced();
+        }
+        // Removals make room.
+        for digest in &plan.removals {
+            match kernel.remove_token(digest) {
+                Ok(()) => outcome.removed += 1,
+                Err(error) => first_error = first_error.and(Err(error)),
+            }
+        }
+        for (digest, entry) in &plan.puts {
+            match kernel.put_token(digest, entry) {
+                Ok(()) => outcome.put += 1,
+                Err(error) => first_error = first_error.and(Err(error)),
+            }
+        }
+        first_error.map(|()| outcome)
+    }
+}
+
+fn entry(wanted: &Enforced, audience: token_agent_common::verdict::Audience) -> TokenEntry {
+    let state = if wanted.revoked { TokenState::Revoked } else { TokenState::Active };
+    TokenEntry::new(nanoseconds(wanted.not_before), nanoseconds(wanted.expires_at), audience, state)
+}
+
+fn nanoseconds(time: jiff::Timestamp) -> u64 {
+    u64::try_from(time.as_nanosecond()).unwrap_or(if time.as_nanosecond() < 0 { 0 } else { u64::MAX })
 }

@@ -1,0 +1,124 @@
+//! The guard's programs and maps, loaded but attached to nothing.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+use token_agent::{
+    config::{self, Config},
+    datapath::{Datapath, Program, ServiceNumber},
+    token::key::HashKey,
+};
+use token_agent_common::{
+    digest::Digest,
+    reason::Reason,
+    verdict::{Audience, TokenEntry, TokenState},
+};
+
+/// A loaded guard.
+#[derive(Debug)]
+pub struct Guard {
+    /// The programs and maps.
+    pub kernel: Datapath,
+    key: HashKey,
+    _dir: TempDir,
+}
+
+/// A time far from every other one here, in nanoseconds.
+pub const HOUR: u64 = 3_600_000_000_000;
+
+/// Nanoseconds since the Unix epoch.
+#[must_use]
+pub fn now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    u64::try_from(now.expect("after 1970").as_nanos()).expect("before 2554")
+}
+
+/// Reads `text` as a configuration file in `dir`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn configuration(dir: &Path, text: &str) -> Result<Config> {
+    let path = dir.join("config.toml");
+    fs::write(&path, text)?;
+    Ok(config::load(&path)?.config)
+}
+
+impl Guard {
+    /// Loads a guard with these `[[service]]` sections.
+    ///
+    /// # Errors
+    /// The kernel's, above all if this does not run as root.
+    pub fn load(services: &str) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let text = format!("[datapath]\ninterfaces = [\"lo\"]\nmax_tokens = 1024\n{services}");
+        let config = configuration(dir.path(), &text)?;
+        let key = HashKey::load_or_create(dir.path(), false)?;
+        let kernel = Datapath::load(&config, &key).context("loading the guard")?;
+        Ok(Self { kernel, key, _dir: dir })
+    }
+
+    /// The digest of a token.
+    #[must_use]
+    pub fn digest(&self, token: &str) -> Digest {
+        self.key.digest(token.as_bytes())
+    }
+
+    /// Makes a token known.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn put(&mut self, token: &str, entry: TokenEntry) -> Result<()> {
+        Ok(self.kernel.put_token(&self.digest(token), &entry)?)
+    }
+
+    /// Makes a token known that is valid for every service.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn allow(&mut self, token: &str) -> Result<()> {
+        self.put(token, entry(TokenState::Active, Audience::EVERY))
+    }
+
+    /// The counters that are not zero, by service (0 for none), enforcement and reason.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn counters(&self) -> Result<BTreeMap<(u32, bool, Reason), u64>> {
+        Ok(self
+            .kernel
+            .counters()?
+            .into_iter()
+            .map(|counter| {
+                let service = counter.service.unwrap_or(ServiceNumber(0)).0;
+                ((service, counter.enforced, counter.reason), counter.count)
+            })
+            .collect())
+    }
+
+    /// Whether the frame passes, and what was counted.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn run(
+        &mut self,
+        program: Program,
+        frame: &[u8],
+    ) -> Result<(bool, Vec<((u32, bool, Reason), u64)>)> {
+        let before = self.counters()?;
+        let passed = self.kernel.rehearse(program, frame, 1)?.passed;
+        let counted = self
+            .counters()?
+            .into_iter()
+            .map(|(counter, count)| (counter, count - before.get(&counter).unwrap_or(&0)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        Ok((passed, counted))
+    }
+}
+
+/// An entry valid from an hour ago for an hour to come.
+#[must_use]
+pub fn entry(state: TokenState, audience: Audience) -> TokenEntry {
+    TokenEntry::new(now() - HOUR, now() + HOUR, audience, state)
+}

@@ -1,0 +1,54 @@
+//! The network interfaces of this machine, by rtnetlink.
+
+use std::io;
+
+use futures_util::TryStreamExt as _;
+use netlink_packet_route::link::{
+    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, LinkXdp,
+};
+
+use super::clsact::blocking;
+
+/// A network interface.
+#[derive(Clone, Debug)]
+pub(super) struct Device {
+    pub(super) index: u32,
+    pub(super) name: String,
+    /// Whether it is a card, real or virtio, and no software device.
+    pub(super) is_hardware: bool,
+    /// The XDP program attached.
+    pub(super) xdp: Option<u32>,
+}
+
+/// Lists them.
+pub(super) fn list() -> io::Result<Vec<Device>> {
+    let messages: Vec<LinkMessage> = blocking(async {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        handle.link().get().execute().try_collect().await.map_err(io::Error::other)
+    })?;
+    Ok(messages.iter().filter_map(device).collect())
+}
+
+fn device(message: &LinkMessage) -> Option<Device> {
+    let mut name = None;
+    let mut xdp = None;
+    let mut is_hardware = !message.header.flags.contains(LinkFlags::Loopback);
+    for attribute in &message.attributes {
+        if let LinkAttribute::IfName(found) = attribute {
+            name = Some(found.clone());
+        } else if let LinkAttribute::Xdp(attributes) = attribute {
+            xdp = attributes.iter().find_map(|attribute| {
+                if let LinkXdp::ProgId(id) = attribute { Some(*id) } else { None }
+            });
+        } else if let LinkAttribute::LinkInfo(infos) = attribute {
+            is_hardware &= !infos.iter().any(is_software);
+        }
+    }
+    Some(Device { index: message.header.index, name: name?, is_hardware, xdp })
+}
+
+/// Software devices say what kind they are; cards do not.
+fn is_software(info: &LinkInfo) -> bool {
+    matches!(info, LinkInfo::Kind(kind) if *kind != InfoKind::Other("virtio_net".into()))
+}

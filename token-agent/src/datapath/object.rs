@@ -1,0 +1,91 @@
+//! The kernel object: loaded with the sizes the configuration asks for.
+
+use aya::{
+    Ebpf, EbpfLoader, VerifierLogLevel,
+    programs::{ProgramError, SchedClassifier, Xdp},
+    util::KernelVersion,
+};
+use nix::errno::Errno;
+use token_agent_common::abi;
+
+use super::error::{DatapathError, errno};
+use crate::config::Config;
+
+/// Built from `token-agent-ebpf` by the build script.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("TOKEN_AGENT_EBPF"));
+
+/// `bpf_ktime_get_tai_ns` and everything else used is there from here on.
+const OLDEST_KERNEL: (u8, u8, u16) = (6, 1, 0);
+
+/// How many (audience, service) pairs there may be; they take memory only when used.
+pub(super) const MAX_AUDIENCES: u32 = 1 << 20;
+
+pub(super) const XDP: &str = "guard_xdp";
+pub(super) const TC: &str = "guard_tc";
+
+/// Loads both programs and all maps.
+pub(super) fn load(config: &Config) -> Result<Ebpf, DatapathError> {
+    require_kernel()?;
+    let services = config.services.len() as u32;
+    let listeners: usize = config.services.iter().map(|service| service.listen.len()).sum();
+    let mut object = EbpfLoader::new()
+        .verifier_log_level(VerifierLogLevel::STATS)
+        // Each listener has a second key, for any port.
+        .map_max_entries("LISTENERS", listeners as u32 * 2)
+        .map_max_entries("SERVICES", services + 1)
+        .map_max_entries("TOKENS", config.datapath.max_tokens)
+        .map_max_entries("AUDIENCES", MAX_AUDIENCES)
+        .map_max_entries("FLOWS", config.datapath.max_flows)
+        .map_max_entries("COUNTERS", abi::counters(services))
+        .load(OBJECT)
+        .map_err(|error| {
+            if is_permission(&error) { DatapathError::NotPermitted } else { DatapathError::Load(error) }
+        })?;
+    xdp(&mut object)?.load().map_err(|source| refused(XDP, source))?;
+    tc(&mut object)?.load().map_err(|source| refused(TC, source))?;
+    Ok(object)
+}
+
+/// The XDP program.
+pub(super) fn xdp(object: &mut Ebpf) -> Result<&mut Xdp, DatapathError> {
+    object
+        .program_mut(XDP)
+        .and_then(|program| program.try_into().ok())
+        .ok_or(DatapathError::Incomplete { what: XDP })
+}
+
+/// The TC program.
+pub(super) fn tc(object: &mut Ebpf) -> Result<&mut SchedClassifier, DatapathError> {
+    object
+        .program_mut(TC)
+        .and_then(|program| program.try_into().ok())
+        .ok_or(DatapathError::Incomplete { what: TC })
+}
+
+/// The running kernel's version, if it can be told.
+pub(super) fn kernel_version() -> Option<KernelVersion> {
+    KernelVersion::current().ok()
+}
+
+pub(super) fn require_kernel() -> Result<(), DatapathError> {
+    let (major, minor, patch) = OLDEST_KERNEL;
+    match kernel_version() {
+        Some(found) if found < KernelVersion::new(major, minor, patch) => {
+            Err(DatapathError::KernelTooOld { found: format!("{found:?}"), needed: "6.1" })
+        }
+        // If it cannot be told, the verifier will tell.
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn refused(program: &'static str, source: ProgramError) -> DatapathError {
+    if is_permission(&source) && nix::unistd::geteuid().as_raw() != 0 {
+        DatapathError::NotPermitted
+    } else {
+        DatapathError::Program { program, source }
+    }
+}
+
+fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(errno(error).map(Errno::from_raw), Some(Errno::EPERM | Errno::EACCES))
+}
