@@ -12,8 +12,58 @@ use crate::{
     verdict::TokenEntry,
 };
 
-/// An IPv6 address in network order; IPv4 as `::ffff:a.b.c.d` (RFC 4291, section 2.5.5.2).
-pub type Address = [u8; 16];
+/// An IPv6 address; IPv4 as `::ffff:a.b.c.d` (RFC 4291, section 2.5.5.2).
+///
+/// In memory its sixteen bytes are in network order; as two words they are
+/// copied and compared in two steps.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, Pod, PartialEq, PartialOrd, Zeroable)]
+#[repr(C)]
+pub struct Address {
+    words: [u64; 2],
+}
+
+impl Address {
+    /// All zero.
+    pub const NONE: Self = Self { words: [0; 2] };
+
+    /// The second word of an IPv4 address has these four bytes first.
+    const MAPPED: u64 = u64::from_ne_bytes([0, 0, 0xff, 0xff, 0, 0, 0, 0]);
+    const MAPPED_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+
+    /// The address with these bytes, in network order.
+    #[must_use]
+    pub fn new(octets: [u8; 16]) -> Self {
+        bytemuck::cast(octets)
+    }
+
+    /// Its bytes, in network order.
+    #[must_use]
+    pub fn octets(self) -> [u8; 16] {
+        bytemuck::cast(self)
+    }
+
+    /// The address whose memory holds these two words.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_words(words: [u64; 2]) -> Self {
+        Self { words }
+    }
+
+    /// The IPv4 address whose four bytes are, in memory, those of `word`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ipv4(word: u32) -> Self {
+        let word = if cfg!(target_endian = "little") { (word as u64) << 32 } else { word as u64 };
+        Self { words: [0, Self::MAPPED | word] }
+    }
+
+    /// Whether it is an IPv4 address.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_ipv4(&self) -> bool {
+        self.words[0] == 0 && self.words[1] & Self::MAPPED_MASK == Self::MAPPED
+    }
+}
 
 /// How a service's listening address is matched.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -35,6 +85,7 @@ pub struct ListenKey {
     address: Address,
     port: u16,
     matching: u16,
+    reserved: u32,
 }
 
 impl ListenKey {
@@ -44,12 +95,13 @@ impl ListenKey {
     pub const fn new(matching: Match, address: Address, port: u16) -> Self {
         let address = match matching {
             Match::Exact => address,
-            Match::AnyIpv4 | Match::Any => [0; 16],
+            Match::AnyIpv4 | Match::Any => Address::NONE,
         };
         Self {
             address,
             port,
             matching: matching as u16,
+            reserved: 0,
         }
     }
 }
@@ -225,6 +277,19 @@ pub struct FlowKey {
     pub client_port: u16,
     /// Host order.
     pub server_port: u16,
+    /// Zero.
+    pub reserved: u32,
+}
+
+impl FlowKey {
+    /// No connection.
+    pub const NONE: Self = Self {
+        client: Address::NONE,
+        server: Address::NONE,
+        client_port: 0,
+        server_port: 0,
+        reserved: 0,
+    };
 }
 
 /// Where a counter stands in the per-CPU array of counters.
@@ -264,24 +329,48 @@ pub struct Denial {
     /// 1 if the packet was dropped, 0 if the service is only monitored.
     pub enforced: u8,
     /// Zero.
-    pub reserved: [u8; 10],
+    pub reserved: [u8; 6],
+}
+
+/// The kernel wakes the agent for denials at most that often, in nanoseconds.
+/// For longer than that after it was woken, the agent looks again by itself.
+pub const WAKE_INTERVAL: u64 = 20_000_000;
+
+/// What a CPU keeps about reporting.
+#[derive(Clone, Copy, Debug, Default, Eq, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct Reporting {
+    /// Denials that did not fit in the ring buffer.
+    pub lost: u64,
+    /// When the agent was last woken, in nanoseconds since the Unix epoch.
+    pub woken: u64,
 }
 
 const _: () = {
     assert!(size_of::<TokenEntry>() == 24);
-    assert!(size_of::<ListenKey>() == 20);
+    assert!(size_of::<ListenKey>() == 24);
     assert!(size_of::<Ports>() == 24);
     assert!(size_of::<ServicePolicy>() == 104);
     assert!(size_of::<Settings>() == 40);
     assert!(size_of::<AudienceKey>() == 8);
-    assert!(size_of::<FlowKey>() == 36);
+    assert!(size_of::<FlowKey>() == 40);
     assert!(size_of::<Denial>() == 88);
+    assert!(size_of::<Reporting>() == 16);
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{http1::Charset, name::Name};
+
+    #[test]
+    fn addresses_are_in_network_order() {
+        let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 5];
+        let address = Address::ipv4(u32::from_ne_bytes([10, 0, 0, 5]));
+        assert_eq!(address.octets(), mapped);
+        assert_eq!(address, Address::new(mapped));
+        assert!(address.is_ipv4() && !Address::NONE.is_ipv4() && !Address::new([1; 16]).is_ipv4());
+    }
 
     #[test]
     fn an_override_ends_by_the_clock() {

@@ -67,12 +67,7 @@ pub struct Segment {
 impl Segment {
     /// No segment.
     pub const NONE: Self = Self {
-        flow: FlowKey {
-            client: [0; 16],
-            server: [0; 16],
-            client_port: 0,
-            server_port: 0,
-        },
+        flow: FlowKey::NONE,
         sequence: 0,
         payload: 0,
         len: 0,
@@ -140,7 +135,7 @@ impl Headers {
     }
 
     /// Reads a frame of `len` bytes, of which the first [`HEADERS`] (or all) are
-    /// here. What it finds out, it leaves in `segment`; the rest of that is zero.
+    /// here. What it finds out, it leaves in `segment`.
     #[inline(always)]
     pub fn frame(&self, len: u32, segment: &mut Segment) -> Frame {
         *segment = Segment::NONE;
@@ -164,36 +159,48 @@ impl Headers {
         }
     }
 
+    /// RFC 791, section 3.1.
     #[inline(always)]
     fn ipv4(&self, at: u32, len: u32, segment: &mut Segment) -> Frame {
-        let start = self.byte(at);
-        let header = u32::from(start & 15) * 4;
-        let total = u32::from(self.be16(at + 2));
-        if at + 20 > len || start >> 4 != 4 || header < 20 || total < header || at + total > len {
+        // Version and header length, type of service, total length, id, flags and offset.
+        let first = self.word(at);
+        // Time to live, protocol, checksum, source.
+        let second = self.word(at + 8);
+        let header = (first as u32 & 15) * 4;
+        let total = u32::from(((first >> 16) as u16).swap_bytes());
+        if at + 20 > len
+            || first as u8 >> 4 != 4
+            || header < 20
+            || total < header
+            || at + total > len
+        {
             return Frame::Unreadable;
         }
-        if self.byte(at + 9) != TCP {
+        if (second >> 8) as u8 != TCP {
             return Frame::Other;
         }
-        segment.flow.client = ipv4_mapped(self.be32(at + 12));
-        segment.flow.server = ipv4_mapped(self.be32(at + 16));
+        segment.flow.client = Address::ipv4((second >> 32) as u32);
+        segment.flow.server = Address::ipv4(self.word(at + 16) as u32);
         // More fragments, or an offset.
-        if self.be16(at + 6) & 0x3fff != 0 {
+        if ((first >> 48) as u16).swap_bytes() & 0x3fff != 0 {
             return Frame::Fragment;
         }
         self.tcp(at + header, at + total, segment)
     }
 
+    /// RFC 8200, sections 3 and 4.
     #[inline(always)]
     fn ipv6(&self, at: u32, len: u32, segment: &mut Segment) -> Frame {
-        let end = at + 40 + u32::from(self.be16(at + 4));
-        if at + 40 > len || self.byte(at) >> 4 != 6 || end > len {
+        // Version, traffic class, flow label, payload length, next header, hop limit.
+        let first = self.word(at);
+        let end = at + 40 + u32::from(((first >> 32) as u16).swap_bytes());
+        if at + 40 > len || (first as u8) >> 4 != 6 || end > len {
             return Frame::Unreadable;
         }
-        let mut next = self.byte(at + 6);
+        segment.flow.client = Address::from_words([self.word(at + 8), self.word(at + 16)]);
+        segment.flow.server = Address::from_words([self.word(at + 24), self.word(at + 32)]);
+        let mut next = (first >> 48) as u8;
         let mut next_at = at + 40;
-        self.address(at + 8, &mut segment.flow.client);
-        self.address(at + 24, &mut segment.flow.server);
         let mut walked = 0;
         loop {
             match next {
@@ -216,11 +223,7 @@ impl Headers {
                 return Frame::Unreadable;
             }
             let length = u32::from(self.byte(next_at + 1));
-            let bytes = if next == AUTHENTICATION {
-                (length + 2) * 4
-            } else {
-                (length + 1) * 8
-            };
+            let bytes = if next == AUTHENTICATION { (length + 2) * 4 } else { (length + 1) * 8 };
             next = self.byte(next_at);
             next_at += bytes;
             walked += 1;
@@ -228,46 +231,47 @@ impl Headers {
         self.tcp(next_at, end, segment)
     }
 
+    /// RFC 9293, section 3.1.
     #[inline(always)]
     fn tcp(&self, at: u32, end: u32, segment: &mut Segment) -> Frame {
         // The flags are the last thing read.
         if at + 20 > end || at + 14 > HEADERS as u32 {
             return Frame::Unreadable;
         }
-        let header = u32::from(self.byte(at + 12) >> 4) * 4;
+        // Ports and sequence number; acknowledgment number, data offset, flags, window.
+        let (first, second) = (self.word(at), self.word(at + 8));
+        let header = (second >> 36) as u32 % 16 * 4;
         if header < 20 || at + header > end {
             return Frame::Unreadable;
         }
-        segment.flow.client_port = self.be16(at);
-        segment.flow.server_port = self.be16(at + 2);
-        segment.sequence = self.be32(at + 4);
+        segment.flow.client_port = (first as u16).swap_bytes();
+        segment.flow.server_port = ((first >> 16) as u16).swap_bytes();
+        segment.sequence = ((first >> 32) as u32).swap_bytes();
         segment.payload = at + header;
         segment.len = end - at - header;
-        segment.flags = u32::from(self.byte(at + 13));
+        segment.flags = (second >> 40) as u32 & 0xff;
         Frame::Tcp
     }
 
+    /// The eight bytes from `at` on, the first in the lowest bits.
     #[inline(always)]
-    fn byte(&self, at: u32) -> u8 {
-        let at = at as usize & (HEADERS - 1);
-        (u64::from_le(self.bytes[at / 8]) >> (at % 8 * 8)) as u8
+    const fn word(&self, at: u32) -> u64 {
+        let index = (at >> 3) as usize;
+        let shift = (at & 7) * 8;
+        let low = u64::from_le(self.bytes[index & (HEADERS / 8 - 1)]);
+        let high = u64::from_le(self.bytes[(index + 1) & (HEADERS / 8 - 1)]);
+        // In two shifts, since a shift by 64 is undefined.
+        (low >> shift) | ((high << 1) << (63 - shift))
     }
 
     #[inline(always)]
-    fn be16(&self, at: u32) -> u16 {
-        u16::from_be_bytes([self.byte(at), self.byte(at + 1)])
+    const fn byte(&self, at: u32) -> u8 {
+        self.word(at) as u8
     }
 
     #[inline(always)]
-    fn be32(&self, at: u32) -> u32 {
-        u32::from(self.be16(at)) << 16 | u32::from(self.be16(at + 2))
-    }
-
-    #[inline(always)]
-    fn address(&self, at: u32, address: &mut Address) {
-        for (i, quarter) in address.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-            *quarter = self.be32(at + i as u32 * 4).to_be_bytes();
-        }
+    const fn be16(&self, at: u32) -> u16 {
+        (self.word(at) as u16).swap_bytes()
     }
 }
 
@@ -275,12 +279,6 @@ impl Default for Headers {
     fn default() -> Self {
         Self::new()
     }
-}
-
-#[inline(always)]
-const fn ipv4_mapped(address: u32) -> Address {
-    let [a, b, c, d] = address.to_be_bytes();
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ const NO_SERVICE: u32 = 0;
 fn listener(scratch: &Scratch) -> u32 {
     let FlowKey { server, server_port: port, .. } = scratch.segment.flow;
     let Some(ports) = maps::ports(port) else { return NO_SERVICE };
-    let is_ipv4 = server[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+    let is_ipv4 = server.is_ipv4();
     for (matching, applies) in
         [(Match::Exact, true), (Match::AnyIpv4, is_ipv4), (Match::Any, true)]
     {

@@ -4,12 +4,12 @@
 //! here is the smallest one.
 
 use aya_ebpf::{
-    bindings::BPF_ANY,
+    bindings::{BPF_ANY, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use token_agent_common::{
-    abi::{AudienceKey, Denial, FlowKey, ListenKey, Ports, ServicePolicy, Settings},
+    abi::{AudienceKey, Denial, FlowKey, ListenKey, Ports, Reporting, ServicePolicy, Settings, WAKE_INTERVAL},
     digest::Digest,
     packet::{Headers, Segment},
     stream::{Flow, Reader},
@@ -67,7 +67,7 @@ static COUNTERS: PerCpuArray<u64, 1> = PerCpuArray::new();
 static DENIALS: RingBuf<Denial, { 1 << 20 }> = RingBuf::new();
 
 #[btf_map]
-static DENIALS_LOST: PerCpuArray<u64, 1> = PerCpuArray::new();
+static REPORTING: PerCpuArray<Reporting, 1> = PerCpuArray::new();
 
 /// The CPU's scratch. A guard runs to its end before another starts on the
 /// same CPU, so there is never a second borrow.
@@ -145,13 +145,23 @@ pub(crate) fn count(index: u32, by: u64) {
 }
 
 /// Hands a denial to the agent, or counts that it was lost.
+///
+/// Waking the agent costs more than judging the packet, so it is woken at most
+/// once in [`WAKE_INTERVAL`]; it looks again by itself for a while after that.
 #[inline(always)]
-pub(crate) fn report(denial: impl FnOnce() -> Denial) {
-    if let Some(mut slot) = DENIALS.reserve(0) {
-        slot.write(denial());
-        slot.submit(0);
-    } else if let Some(lost) = DENIALS_LOST.get_ptr_mut(0) {
-        // SAFETY: the counter is this CPU's own.
-        unsafe { *lost += 1 };
+pub(crate) fn report(now: u64, denial: impl FnOnce() -> Denial) {
+    let Some(state) = REPORTING.get_ptr_mut(0) else { return };
+    // SAFETY: the state is this CPU's own.
+    let state = unsafe { &mut *state };
+    let Some(mut slot) = DENIALS.reserve(0) else {
+        state.lost += 1;
+        return;
+    };
+    slot.write(denial());
+    if now.wrapping_sub(state.woken) < WAKE_INTERVAL {
+        slot.submit(u64::from(BPF_RB_NO_WAKEUP));
+    } else {
+        state.woken = now;
+        slot.submit(u64::from(BPF_RB_FORCE_WAKEUP));
     }
 }

@@ -48,8 +48,9 @@ impl Case<'_> {
     pub(crate) fn deny(&self, scratch: &Scratch, reason: Reason) -> Action {
         let enforced = self.enforces();
         maps::count(counter_index(self.service, enforced, reason), 1);
-        maps::report(|| Denial {
-            time: self.now(),
+        let time = self.now();
+        maps::report(time, || Denial {
+            time,
             method: scratch.reader.head.method(),
             digest: scratch.digest,
             flow: scratch.segment.flow,
@@ -57,7 +58,7 @@ impl Case<'_> {
             service: self.service,
             reason: reason as u8,
             enforced: u8::from(enforced),
-            reserved: [0; 10],
+            reserved: [0; 6],
         });
         if enforced { Action::Drop } else { Action::Pass }
     }

@@ -91,10 +91,10 @@ fn reads_ipv4_and_ipv6_behind_vlan_tags_and_options() {
                 frame.extend([0; 6]);
                 let got = segment(&frame);
                 assert_eq!(
-                    got.flow.server,
+                    got.flow.server.octets(),
                     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 2]
                 );
-                assert_eq!(got.flow.client[12..], [10, 0, 0, 1]);
+                assert_eq!(got.flow.client.octets()[12..], [10, 0, 0, 1]);
                 assert_eq!((got.flow.client_port, got.flow.server_port), (4000, 8080));
                 assert_eq!(got.sequence, 0x0102_0304);
                 assert_eq!((got.payload as usize, got.len), (payload, 7));
@@ -108,7 +108,7 @@ fn reads_ipv4_and_ipv6_behind_vlan_tags_and_options() {
                 let mut frame = ethernet(ETHERTYPE_IPV6, tags);
                 frame.extend(ipv6(extensions, &body));
                 let got = segment(&frame);
-                assert_eq!((got.flow.client, got.flow.server), ([1; 16], [2; 16]));
+                assert_eq!((got.flow.client, got.flow.server), (Address::new([1; 16]), Address::new([2; 16])));
                 assert_eq!((got.payload as usize, got.len), (frame.len() - 7, 7));
             }
         }
@@ -136,12 +136,7 @@ fn refuses_what_it_cannot_read() {
     fragment.extend(ipv6(&[(FRAGMENT, 8)], &body));
     assert_eq!(
         read(&fragment).1.flow,
-        FlowKey {
-            client: [1; 16],
-            server: [2; 16],
-            client_port: 0,
-            server_port: 0
-        }
+        FlowKey { client: Address::new([1; 16]), server: Address::new([2; 16]), ..FlowKey::NONE }
     );
     for (what, got, expected) in [
         ("wrong version", frame4(|p| p[0] = 0x55), Frame::Unreadable),

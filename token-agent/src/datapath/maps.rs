@@ -10,7 +10,7 @@ use bytemuck::{Pod, Zeroable};
 use nix::errno::Errno;
 use token_agent_common::{
     abi::{
-        Address, AudienceKey, ListenKey, Match, Mode, Ports, ServicePolicy, Settings,
+        Address, AudienceKey, ListenKey, Match, Mode, Ports, Reporting, ServicePolicy, Settings,
         counter_index, counters,
     },
     digest::{Digest, KeyWords},
@@ -46,7 +46,7 @@ pub(super) struct Maps {
     tokens: HashMap<MapData, [u8; Digest::LEN], Raw<TokenEntry>>,
     audiences: HashMap<MapData, Raw<AudienceKey>, u8>,
     counters: PerCpuArray<MapData, u64>,
-    denials_lost: PerCpuArray<MapData, u64>,
+    reporting: PerCpuArray<MapData, Raw<Reporting>>,
     /// As configured, without an override; number 0 is the packets that belong to no one.
     policies: Vec<ServicePolicy>,
     overrides: BTreeMap<u32, (Mode, u64)>,
@@ -71,7 +71,7 @@ impl Maps {
             tokens: take(object, "TOKENS")?,
             audiences: take(object, "AUDIENCES")?,
             counters: take(object, "COUNTERS")?,
-            denials_lost: take(object, "DENIALS_LOST")?,
+            reporting: take(object, "REPORTING")?,
             policies,
             overrides: BTreeMap::new(),
             key: KeyWords::new(key.expose()),
@@ -167,7 +167,8 @@ impl Maps {
     }
 
     pub(super) fn denials_lost(&self) -> Result<u64, DatapathError> {
-        sum(&self.denials_lost, 0).map_err(read("DENIALS_LOST"))
+        let reporting = self.reporting.get(&0, 0).map_err(read("REPORTING"))?;
+        Ok(reporting.iter().map(|cpu| cpu.0.lost).sum())
     }
 
     pub(super) fn usage(&self) -> Vec<MapUse> {
@@ -273,10 +274,10 @@ fn fill_listeners(object: &mut Ebpf, services: &[Service]) -> Result<(), Datapat
 
 fn listen_match(listen: &Listen) -> (Match, Address) {
     match listen.address {
-        ListenAddress::Any => (Match::Any, [0; 16]),
-        ListenAddress::AnyV4 => (Match::AnyIpv4, [0; 16]),
-        ListenAddress::Ip(IpAddr::V4(address)) => (Match::Exact, address.to_ipv6_mapped().octets()),
-        ListenAddress::Ip(IpAddr::V6(address)) => (Match::Exact, address.octets()),
+        ListenAddress::Any => (Match::Any, Address::NONE),
+        ListenAddress::AnyV4 => (Match::AnyIpv4, Address::NONE),
+        ListenAddress::Ip(IpAddr::V4(address)) => (Match::Exact, Address::new(address.to_ipv6_mapped().octets())),
+        ListenAddress::Ip(IpAddr::V6(address)) => (Match::Exact, Address::new(address.octets())),
     }
 }
 

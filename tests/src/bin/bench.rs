@@ -1,0 +1,113 @@
+//! What the guard costs: nanoseconds a packet, by the kernel's own timing, and
+//! how much the verifier had to look at.
+
+use std::{net::IpAddr, thread};
+
+use anyhow::Result;
+use token_agent::datapath::{Denials, Program};
+use token_agent_common::verdict::{Audience, TokenState};
+use token_agent_tests::{
+    frame::{ACK, Frame},
+    guard::{Guard, entry},
+};
+
+/// Runs that the kernel averages over.
+const REPEAT: u32 = 200_000;
+
+/// Averages of which the median is told.
+const ROUNDS: usize = 9;
+
+const SERVICE: &str = r#"
+[[service]]
+name = "orders"
+listen = ["10.0.0.5:8080"]
+"#;
+
+fn main() -> Result<()> {
+    let mut guard = Guard::load(SERVICE)?;
+    let token = |name: &str| format!("tka_{name:x<44}");
+    guard.allow(&token("good"))?;
+    guard.put(&token("revoked"), entry(TokenState::Revoked, Audience::EVERY))?;
+    if let Some(denials) = guard.kernel.denials() {
+        read_along(denials);
+    }
+
+    let server: IpAddr = "10.0.0.5".parse()?;
+    let request = |name| Frame::new(server, 8080, get(&token(name)));
+    let frames = [
+        ("unguarded port", Frame::new(server, 9090, get(&token("good"))), true),
+        ("pure ACK", Frame { flags: ACK, ..Frame::new(server, 8080, "") }, true),
+        ("allowed", request("good"), true),
+        ("denied: revoked", request("revoked"), false),
+        ("denied: unknown", request("unknown"), false),
+        ("X first byte bad", Frame::new(server, 8080, "\0"), false),
+        ("X short", Frame::new(server, 8080, "GET / HTTP/1.1\r\n\r\n"), false),
+        ("X 307 no token", Frame::new(server, 8080, format!("GET / HTTP/1.1\r\nCookie: {}\r\n\r\n","x".repeat(277))), false),
+        ("X 307 many lines", Frame::new(server, 8080, format!("GET / HTTP/1.1\r\n{}\r\n","Abcd-Efgh: ijklmnop qrstu\r\n".repeat(10))), false),
+    ];
+    println!(
+        "nanoseconds a packet: BPF_PROG_TEST_RUN, repeat {REPEAT}, median (minimum) of {ROUNDS}\n\
+         request: GET of {} bytes with a token of {} bytes\n",
+        get(&token("good")).len(),
+        token("good").len(),
+    );
+    println!("{:<20}{:>16}{:>16}", "", "TC", "XDP");
+    for (what, frame, passes) in frames {
+        let mut row = format!("{what:<20}");
+        for program in [Program::Tc, Program::Xdp] {
+            let (median, least) = measure(&mut guard, program, &frame.build(), passes)?;
+            row += &format!("{:>16}", format!("{median} ({least})"));
+        }
+        println!("{row}");
+    }
+    println!("{:<20}{:>16}", "one BLAKE3 block", format!("{} (userspace)", blake3_block()));
+    println!("\ninstructions the verifier looked at (limit 1,000,000):");
+    for program in [Program::Tc, Program::Xdp] {
+        println!("{program:?}: {}", guard.kernel.verified_instructions(program)?);
+    }
+    Ok(())
+}
+
+/// A request like a browser's or a client library's, of 307 bytes.
+fn get(token: &str) -> String {
+    let head = format!(
+        "GET /v1/orders/1234567 HTTP/1.1\r\nHost: api.example.org\r\n\
+         User-Agent: python-requests/2.32.3\r\nAccept-Encoding: gzip, deflate\r\n\
+         Accept: application/json\r\nConnection: keep-alive\r\n\
+         Authorization: Bearer {token}\r\nX-Request-Id: "
+    );
+    let rest = 307 - head.len() - 4;
+    format!("{head}{}\r\n\r\n", "a".repeat(rest))
+}
+
+fn measure(guard: &mut Guard, program: Program, frame: &[u8], passes: bool) -> Result<(u128, u128)> {
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        let ran = guard.kernel.rehearse(program, frame, REPEAT)?;
+        anyhow::ensure!(ran.passed == passes, "the wrong verdict was measured");
+        rounds.push(ran.duration.as_nanos());
+    }
+    rounds.sort_unstable();
+    Ok((rounds[ROUNDS / 2], rounds[0]))
+}
+
+/// Empties the ring buffer, as the agent does.
+fn read_along(mut denials: Denials) {
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            while denials.drain(|denial| { std::hint::black_box(denial); }).await.is_ok() {}
+        });
+    });
+}
+
+/// The same work outside the kernel, to know the machine by.
+fn blake3_block() -> u128 {
+    let runs = 2_000_000;
+    let started = std::time::Instant::now();
+    for i in 0..runs {
+        let input = std::hint::black_box([i as u8; 48]);
+        std::hint::black_box(blake3::keyed_hash(&[7; 32], &input));
+    }
+    started.elapsed().as_nanos() / runs
+}
