@@ -55,6 +55,7 @@ impl Agent {
             }
             agent.events.publish(Event {
                 service: Some(service.clone()),
+                mode: Some(mode),
                 ..Event::control("guard", actor.clone(), now)
             });
             warn!(%service, mode = mode.as_str(), by = %actor, "switched a service's mode");

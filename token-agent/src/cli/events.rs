@@ -96,6 +96,7 @@ fn text(event: &Event) -> String {
     add("peer", event.peer.clone());
     add("interface", event.interface.clone());
     add("id", event.id.map(|id| id.to_string()));
+    add("mode", event.mode.map(|mode| mode.as_str().to_owned()));
     add("by", event.actor.as_ref().map(ToString::to_string));
     if event.kind == EventKind::Control && event.count > 1 {
         add("count", Some(event.count.to_string()));

@@ -4,7 +4,10 @@ use std::io;
 use std::process::ExitCode;
 
 use super::usage::Usage;
-use crate::{client::ClientError, config::ConfigErrors, daemon::StartError, wire::Code};
+use crate::{
+    client::ClientError, config::ConfigErrors, daemon::StartError, datapath::DatapathError,
+    wire::Code,
+};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,7 +58,9 @@ fn code_of_one(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             ClientError::Protocol { .. } => Exit::Failed,
             ClientError::Unreachable { .. } => Exit::Unreachable,
         })
-    } else if let Some(StartError::NotPermitted { .. }) = error.downcast_ref() {
+    } else if matches!(error.downcast_ref(), Some(StartError::NotPermitted { .. }))
+        || matches!(error.downcast_ref(), Some(DatapathError::NotPermitted))
+    {
         Some(Exit::NotPermitted)
     } else {
         let error = error.downcast_ref::<io::Error>()?;
@@ -115,6 +120,10 @@ mod tests {
             ),
             (
                 Error::from(ClientError::Forbidden { path: "/x".into() }),
+                Exit::NotPermitted,
+            ),
+            (
+                Error::from(DatapathError::NotPermitted).context("cannot start"),
                 Exit::NotPermitted,
             ),
             (io(io::ErrorKind::PermissionDenied), Exit::NotPermitted),

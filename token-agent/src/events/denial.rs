@@ -64,7 +64,7 @@ fn method(bytes: [u8; 8]) -> Option<String> {
 }
 
 fn ip(address: Address) -> IpAddr {
-    Ipv6Addr::from(address).to_canonical()
+    Ipv6Addr::from(address.octets()).to_canonical()
 }
 
 fn hex(digest: &Digest) -> String {
@@ -73,6 +73,8 @@ fn hex(digest: &Digest) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use token_agent_common::abi::FlowKey;
 
     use super::*;
@@ -83,18 +85,16 @@ mod tests {
             method: *b"GET\0\0\0\0\0",
             digest: [0xab; 16],
             flow: FlowKey {
-                client: std::net::Ipv4Addr::new(10, 0, 0, 9)
-                    .to_ipv6_mapped()
-                    .octets(),
-                server: [0; 16],
+                client: Address::new(Ipv4Addr::new(10, 0, 0, 9).to_ipv6_mapped().octets()),
                 client_port: 4711,
                 server_port: 8080,
+                ..FlowKey::NONE
             },
             interface: 2,
             service: 1,
             reason: Reason::Revoked as u8,
             enforced: 1,
-            reserved: [0; 10],
+            reserved: [0; 6],
         }
     }
 

@@ -38,6 +38,9 @@ pub struct Event {
     /// What was done, for a `control` event: `issue`, `revoke`, `guard`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<Cow<'static, str>>,
+    /// The mode put in force, for a `guard`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<super::ModeWord>,
     /// Where events were lost, for a `lost` event: `kernel`, `agent`, `follower`.
     #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Cow<'static, str>>,
@@ -95,6 +98,7 @@ impl Event {
             count: 1,
             actor: None,
             action: None,
+            mode: None,
             place: None,
         }
     }
