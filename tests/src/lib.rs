@@ -1,4 +1,5 @@
-//! The test rig: frames, network namespaces, real servers and the agent itself.
+//! The test rig: frames, the guard by itself, and hosts with real servers and the agent.
 
 pub mod frame;
 pub mod guard;
+pub mod host;

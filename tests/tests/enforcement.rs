@@ -1,0 +1,266 @@
+//! Real nginx, real curl, real interfaces: the application's log holds the
+//! allowed requests and none of the denied ones.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::Stdio,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use token_agent_tests::host::{Agent, Namespace, Nginx, Pair, authority, curl, run, wait_for};
+
+const PORT: u16 = 8080;
+
+fn sections(interface: &str, hook: &str) -> String {
+    format!(
+        "[datapath]\ninterfaces = [\"{interface}\"]\nhook = \"{hook}\"\n\
+         [[service]]\nname = \"web\"\nlisten = [\"*:{PORT}\"]\n\
+         [[service]]\nname = \"other\"\nlisten = [\"*:8081\"]\n"
+    )
+}
+
+/// The main job, for one client, one server address and one hook.
+fn main_job(client: &Namespace, agent: &Agent<'_>, nginx: &Nginx, server: &str) -> Result<()> {
+    let before = nginx.requests().len();
+    let url = |path: &str| format!("http://{}/{path}", authority(server, PORT));
+    let with = |path: &str, token: &str, more: &[&str]| {
+        let header = format!("Authorization: Bearer {token}");
+        curl(client, &url(path), &[&["-H", &header], more].concat())
+    };
+    let (id, good) = agent.issue(&["--ttl", "1h"])?;
+    let (_, bystander) = agent.issue(&["--ttl", "1h"])?;
+    let (_, brief) = agent.issue(&["--ttl", "3s"])?;
+    let (_, elsewhere) = agent.issue(&["--service", "other"])?;
+    let unknown = good.replace(&good[10..14], "0000");
+
+    assert_eq!(with("allowed-1", &good, &[])?, Some(200), "{}", agent.log());
+    assert_eq!(with("allowed-2", &brief, &[])?, Some(200));
+    // A head of 30 KiB and more, the credential last; and a body over many segments.
+    let cookie = format!("Cookie: {}", "c".repeat(7_000));
+    let long = ["-H", &cookie, "-H", &cookie.replace("Cookie", "X-A"), "-H", &cookie.replace("Cookie", "X-B")];
+    let body = tempfile::NamedTempFile::new()?;
+    body.as_file().set_len(3_000_000)?;
+    let upload = format!("@{}", body.path().display());
+    let upload = ["-H", "Expect:", "--data-binary", upload.as_str(), "--max-time", "10"];
+    assert_eq!(with("upload/allowed-3", &good, &upload)?, Some(200));
+
+    assert_eq!(curl(client, &url("denied-missing"), &[])?, None);
+    assert_eq!(with("denied-unknown", &unknown, &[])?, None);
+    assert_eq!(with("denied-garbage", "\"", &[])?, None);
+    assert_eq!(with("denied-elsewhere", &elsewhere, &[])?, None);
+    let second = format!("Authorization: Bearer {good}");
+    assert_eq!(with("denied-twice", &good, &["-H", &second])?, None);
+    assert_eq!(with("denied-chunked", &good, &["-H", "Transfer-Encoding: chunked", "-d", "x"])?, None);
+
+    agent.tell(["revoke", &id])?;
+    assert_eq!(with("denied-revoked", &good, &[])?, None);
+    assert_eq!(with("denied-revoked-long", &good, &long)?, None);
+    assert_eq!(with("allowed-4", &bystander, &[])?, Some(200));
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(with("denied-expired", &brief, &[])?, None);
+
+    let seen = nginx.requests();
+    assert_eq!(
+        seen[before..],
+        ["GET /allowed-1", "GET /allowed-2", "POST /upload/allowed-3", "GET /allowed-4"]
+            .map(|line| format!("{line} HTTP/1.1"))
+    );
+    Ok(())
+}
+
+/// One keep-alive connection: the request after the revocation is dropped.
+fn keep_alive(client: &Namespace, agent: &Agent<'_>, nginx: &Nginx, server: &str) -> Result<()> {
+    let (id, token) = agent.issue(&[])?;
+    let script = format!(
+        "import http.client,sys\n\
+         c=http.client.HTTPConnection({server:?},{PORT},timeout=2)\n\
+         for line in sys.stdin:\n\
+         \x20 try:\n\
+         \x20   c.request('GET',line.strip(),headers={{'Authorization':'Bearer '+sys.argv[1]}})\n\
+         \x20   r=c.getresponse(); r.read(); print(r.status,flush=True)\n\
+         \x20 except Exception as e: print(type(e).__name__,flush=True)\n"
+    );
+    let mut child = client
+        .command("python3")
+        .args(["-c", &script, &token])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut requests = child.stdin.take().context("a pipe")?;
+    let mut answers = BufReader::new(child.stdout.take().context("a pipe")?).lines();
+    let mut ask = |path: &str| -> Result<String> {
+        writeln!(requests, "/{path}")?;
+        requests.flush()?;
+        Ok(answers.next().context("an answer")??)
+    };
+    assert_eq!(ask("kept-1")?, "200");
+    assert_eq!(ask("kept-2")?, "200");
+    agent.tell(["revoke", &id])?;
+    assert_eq!(ask("kept-3")?, "TimeoutError");
+    drop(requests);
+    child.wait()?;
+    let seen = nginx.requests();
+    assert!(seen.iter().any(|line| line.contains("kept-2")));
+    assert!(!seen.iter().any(|line| line.contains("kept-3")), "{seen:?}");
+    Ok(())
+}
+
+fn on_a_pair(hook: &str, expected: (&str, &str)) -> Result<()> {
+    let pair = Pair::new()?;
+    let nginx = Nginx::start(&pair.server, &["8080", "[::]:8080"])?;
+    let agent = Agent::start(&pair.server, &sections("eth0", hook))?;
+    let (_, status) = agent.json(&["status"])?;
+    let interface = &status["interfaces"][0];
+    assert_eq!((interface["hook"].as_str(), interface["mode"].as_str()), (Some(expected.0), Some(expected.1)), "{status}");
+    for server in Pair::SERVER {
+        main_job(&pair.client, &agent, &nginx, server)?;
+        keep_alive(&pair.client, &agent, &nginx, server)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn xdp_on_veth() -> Result<()> {
+    on_a_pair("xdp", ("xdp", "native"))
+}
+
+#[test]
+fn generic_xdp_on_veth() -> Result<()> {
+    on_a_pair("xdp-generic", ("xdp", "generic"))
+}
+
+#[test]
+fn tc_on_veth() -> Result<()> {
+    // `auto` is TC there.
+    on_a_pair("auto", ("tc", "tcx"))
+}
+
+#[test]
+fn clsact_on_veth() -> Result<()> {
+    on_a_pair("clsact", ("tc", "clsact"))
+}
+
+#[test]
+fn tc_on_lo() -> Result<()> {
+    let host = Namespace::new()?;
+    let nginx = Nginx::start(&host, &["8080", "[::]:8080"])?;
+    let agent = Agent::start(&host, &sections("lo", "tc"))?;
+    for server in ["127.0.0.1", "::1"] {
+        main_job(&host, &agent, &nginx, server)?;
+        keep_alive(&host, &agent, &nginx, server)?;
+        long_heads(&host, &agent, &nginx, server)?;
+    }
+    Ok(())
+}
+
+/// `lo` carries 64 KiB in one packet: heads of 30 KiB and credentials of 8 KiB are whole.
+fn long_heads(host: &Namespace, agent: &Agent<'_>, nginx: &Nginx, server: &str) -> Result<()> {
+    let (id, token) = agent.issue(&[])?;
+    let url = format!("http://{}/long-head", authority(server, PORT));
+    let fillers: Vec<String> = (0..4).map(|i| format!("X-{i}: {}", "f".repeat(7_500))).collect();
+    let credential = format!("Authorization: Bearer {token}");
+    let headers: Vec<&str> =
+        fillers.iter().map(String::as_str).chain([credential.as_str()]).flat_map(|line| ["-H", line]).collect();
+    assert_eq!(curl(host, &url, &headers)?, Some(200));
+    agent.tell(["revoke", &id])?;
+    assert_eq!(curl(host, &url, &headers)?, None);
+    assert_eq!(nginx.requests().iter().filter(|line| line.contains("/long-head")).count() % 2, 1);
+    Ok(())
+}
+
+#[test]
+fn monitoring_lets_everything_pass_and_tells() -> Result<()> {
+    let host = Namespace::new()?;
+    let nginx = Nginx::start(&host, &["8080"])?;
+    let text = sections("lo", "tc").replace("[[service]]\nname = \"web\"", "[[service]]\nname = \"web\"\nmode = \"monitor\"");
+    let agent = Agent::start(&host, &text)?;
+    let url = "http://127.0.0.1:8080/monitored";
+    assert_eq!(curl(&host, url, &["-H", "Authorization: Bearer nobody"])?, Some(200));
+    assert_eq!(nginx.requests().len(), 1);
+    let mut events = String::new();
+    wait_for("the event", || {
+        events = agent.tell(["--json", "events"])?;
+        Ok(events.contains("\"reason\":\"unknown\""))
+    })?;
+    ensure!(events.contains("\"enforced\":false"), "{events}");
+    // Enforced for a while, by command, and back by itself.
+    agent.tell(["guard", "web", "--mode", "enforce", "--for", "3s"])?;
+    assert_eq!(curl(&host, url, &["-H", "Authorization: Bearer nobody"])?, None);
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(curl(&host, url, &["-H", "Authorization: Bearer nobody"])?, Some(200));
+    Ok(())
+}
+
+#[test]
+fn pipelined_requests_with_one_revoked_are_dropped_together() -> Result<()> {
+    let host = Namespace::new()?;
+    let nginx = Nginx::start(&host, &["8080"])?;
+    let agent = Agent::start(&host, &sections("lo", "tc"))?;
+    let (_, good) = agent.issue(&[])?;
+    let (revoked_id, revoked) = agent.issue(&[])?;
+    agent.tell(["revoke", &revoked_id])?;
+    let request = |path: &str, token: &str| {
+        format!("GET /{path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n")
+    };
+    let send = |bytes: String| {
+        let script = "import socket,sys\n\
+             s=socket.create_connection(('127.0.0.1',8080)); s.settimeout(1)\n\
+             s.sendall(sys.stdin.buffer.read())\n\
+             try:\n  while s.recv(65536): pass\n\
+             except TimeoutError: pass\n";
+        let mut child = host.command("python3").args(["-c", script]).stdin(Stdio::piped()).spawn()?;
+        child.stdin.take().context("a pipe")?.write_all(bytes.as_bytes())?;
+        child.wait().context("python3")
+    };
+    send(request("one", &good) + &request("two", &good) + &request("three", &good))?;
+    assert_eq!(nginx.requests().len(), 3);
+    send(request("four", &good) + &request("five", &revoked))?;
+    send(request("six", &good) + &request("seven", &good)[..20])?;
+    assert_eq!(nginx.requests().len(), 3, "{:?}", nginx.requests());
+    // A body that looks like a request, in a segment of its own.
+    let bait = request("bait", "nobody");
+    let upload = format!(
+        "POST /post HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {good}\r\nContent-Length: {}\r\n\r\n",
+        bait.len()
+    );
+    send(upload + &bait)?;
+    assert!(nginx.requests().last().context("a request")?.starts_with("POST /post"));
+    Ok(())
+}
+
+#[test]
+fn the_guard_outlives_the_agent_and_a_new_one_takes_over() -> Result<()> {
+    use nix::sys::signal::Signal;
+    for hook in ["tc", "xdp", "clsact"] {
+        let pair = Pair::new()?;
+        let nginx = Nginx::start(&pair.server, &["8080"])?;
+        let mut agent = Agent::start(&pair.server, &sections("eth0", hook))?;
+        let (id, good) = agent.issue(&[])?;
+        let url = "http://10.77.0.2:8080/x";
+        let header = format!("Authorization: Bearer {good}");
+        let ask = || curl(&pair.client, url, &["-H", &header]);
+        assert_eq!(ask()?, Some(200));
+        agent.stop(Signal::SIGKILL)?;
+        assert_eq!(ask()?, Some(200), "{hook}: judged without an agent");
+        assert_eq!(curl(&pair.client, url, &[])?, None, "{hook}: judged without an agent");
+        agent.run()?;
+        assert_eq!(ask()?, Some(200));
+        agent.tell(["revoke", &id])?;
+        assert_eq!(ask()?, None, "{hook}: the new agent's program is the one in force");
+        assert_eq!(agent.stop(Signal::SIGTERM)?, Some(0));
+        assert_eq!(ask()?, None);
+        let config = agent.config();
+        let config = config.to_str().context("a path")?;
+        agent.tell(["detach", "--config", config, "--all", "--yes"])?;
+        assert_eq!(curl(&pair.client, url, &[])?, Some(200), "{hook}: detached");
+        ensure!(!agent.pin_dir().exists(), "{hook}: pins are left");
+        let left = run(pair.server.command("ip").args(["link", "show", "eth0"]))?;
+        ensure!(!left.contains("xdp"), "{hook}: {left}");
+        let qdiscs = run(pair.server.command("tc").args(["qdisc", "show", "dev", "eth0"]))?;
+        ensure!(!qdiscs.contains("clsact"), "{hook}: {qdiscs}");
+        ensure!(nginx.requests().len() >= 4);
+    }
+    Ok(())
+}
