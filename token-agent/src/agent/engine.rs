@@ -65,7 +65,10 @@ impl Engine {
             .reconcile(&mut self.kernel, &wanted)
             .map_err(|source| {
                 self.is_behind = true;
-                AgentError::NotEnforced { revision, source }
+                AgentError::NotEnforced {
+                    revision,
+                    source: source.into(),
+                }
             })?;
         self.followed = revision;
         self.is_behind = false;
@@ -80,7 +83,7 @@ impl Engine {
             self.is_behind = true;
             return Err(AgentError::NotEnforced {
                 revision: change.revision,
-                source,
+                source: source.into(),
             });
         }
         if self.is_behind {

@@ -22,7 +22,7 @@ pub enum AgentError {
         operation: &'static str,
         /// Why not.
         #[source]
-        source: DatapathError,
+        source: Box<DatapathError>,
     },
     /// The change is durable, but the kernel does not hold it.
     #[error(
@@ -33,7 +33,7 @@ pub enum AgentError {
         revision: Revision,
         /// What the kernel said.
         #[source]
-        source: DatapathError,
+        source: Box<DatapathError>,
     },
     /// No such lifetime.
     #[error(transparent)]

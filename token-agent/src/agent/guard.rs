@@ -43,7 +43,7 @@ impl Agent {
                 .override_mode(number, wanted)
                 .map_err(|source| AgentError::Kernel {
                     operation: "switch a service's mode",
-                    source,
+                    source: source.into(),
                 })?;
             engine.overrides.retain(|entry| entry.service != service);
             if mode != configured {

@@ -35,7 +35,7 @@ impl Agent {
                 .counters()
                 .map_err(|source| AgentError::Kernel {
                     operation: "read the counters",
-                    source,
+                    source: source.into(),
                 })?;
             let name = |counter: &Counter| agent.service_name(counter.service?.0);
             Ok(Scrape {
