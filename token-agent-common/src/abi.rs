@@ -317,7 +317,7 @@ pub struct Denial {
     /// The method's first eight bytes, zero-padded; zero if none was read.
     pub method: [u8; 8],
     /// The credential's digest; all zero if there was none.
-    pub digest: [u8; Digest::LEN],
+    pub digest: Digest,
     /// The client, the server and their ports.
     pub flow: FlowKey,
     /// The interface the packet arrived on.

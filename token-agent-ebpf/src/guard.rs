@@ -60,7 +60,7 @@ pub(crate) fn judge<P: Packet>(packet: &P) -> Action {
 /// results leave the registers.
 #[inline(never)]
 fn locate(scratch: &mut Scratch, len: u32) -> u32 {
-    scratch.digest = [0; Digest::LEN];
+    scratch.digest = Digest::NONE;
     let Scratch { headers, segment, .. } = scratch;
     headers.frame(len, segment) as u32
 }
@@ -252,11 +252,11 @@ impl<P: Packet> Turns<'_, P> {
     fn request(&mut self, credential: Result<Digest, Reason>) -> bool {
         let reason = match credential {
             Ok(digest) => {
-                self.scratch.digest = *digest.as_bytes();
+                self.scratch.digest = digest;
                 self.verdict()
             }
             Err(reason) => {
-                self.scratch.digest = [0; Digest::LEN];
+                self.scratch.digest = Digest::NONE;
                 reason
             }
         };

@@ -24,7 +24,7 @@ pub(crate) struct Scratch {
     /// What the headers say.
     pub(crate) segment: Segment,
     /// The digest of the credential at hand, zero if there is none.
-    pub(crate) digest: [u8; Digest::LEN],
+    pub(crate) digest: Digest,
     /// Requests allowed so far.
     pub(crate) allowed: u32,
     /// How reading ended; see `guard::Outcome`.
@@ -52,7 +52,7 @@ static LISTENERS: HashMap<ListenKey, u32, 1> = HashMap::new();
 static SERVICES: Array<ServicePolicy, 1> = Array::new();
 
 #[btf_map]
-static TOKENS: HashMap<[u8; Digest::LEN], TokenEntry, 1> = HashMap::new();
+static TOKENS: HashMap<Digest, TokenEntry, 1> = HashMap::new();
 
 #[btf_map]
 static AUDIENCES: HashMap<AudienceKey, u8, 1> = HashMap::new();
@@ -100,7 +100,7 @@ pub(crate) fn service(number: u32) -> Option<&'static ServicePolicy> {
 }
 
 #[inline(always)]
-pub(crate) fn token(digest: &[u8; Digest::LEN]) -> Option<&'static TokenEntry> {
+pub(crate) fn token(digest: &Digest) -> Option<&'static TokenEntry> {
     // SAFETY: an entry's memory can be given to another token while this looks
     // at it. Its fields are read once each, and what is read is some token's
     // entry as the agent wrote it or is writing it; a removed token was denied
