@@ -53,8 +53,14 @@ impl Address {
     #[inline(always)]
     #[must_use]
     pub const fn ipv4(word: u32) -> Self {
-        let word = if cfg!(target_endian = "little") { (word as u64) << 32 } else { word as u64 };
-        Self { words: [0, Self::MAPPED | word] }
+        let word = if cfg!(target_endian = "little") {
+            (word as u64) << 32
+        } else {
+            word as u64
+        };
+        Self {
+            words: [0, Self::MAPPED | word],
+        }
     }
 
     /// Whether it is an IPv4 address.

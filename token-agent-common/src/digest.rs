@@ -271,10 +271,7 @@ impl Hasher {
     pub fn digest(&self) -> Digest {
         let word = |low: u32, high: u32| (u64::from(low) | u64::from(high) << 32).to_le();
         Digest {
-            words: [
-                word(self.cv[0], self.cv[1]),
-                word(self.cv[2], self.cv[3]),
-            ],
+            words: [word(self.cv[0], self.cv[1]), word(self.cv[2], self.cv[3])],
         }
     }
 

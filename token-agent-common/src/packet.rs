@@ -120,9 +120,7 @@ impl Headers {
     /// All zero.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            bytes: [0; WORDS],
-        }
+        Self { bytes: [0; WORDS] }
     }
 
     /// Where the frame's bytes go.
@@ -229,7 +227,11 @@ impl Headers {
                 return Frame::Unreadable;
             }
             let length = u32::from(self.byte(next_at + 1));
-            let bytes = if next == AUTHENTICATION { (length + 2) * 4 } else { (length + 1) * 8 };
+            let bytes = if next == AUTHENTICATION {
+                (length + 2) * 4
+            } else {
+                (length + 1) * 8
+            };
             next = self.byte(next_at);
             next_at += bytes;
             walked += 1;
