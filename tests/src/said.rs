@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -53,13 +56,28 @@ pub fn say(command: &mut Command, input: &str) -> Result<Said> {
     })
 }
 
+/// The agent's binary where everyone gets to it, as to the socket beside it.
+///
+/// # Errors
+/// If it cannot be copied there.
+pub fn binary_for_all(agent: &Agent<'_>) -> Result<PathBuf> {
+    let config = agent.config();
+    let dir = config.parent().context("a directory")?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
+    let copy = dir.join("token-agent");
+    if !copy.exists() {
+        fs::copy(binary()?, &copy)?;
+    }
+    Ok(copy)
+}
+
 /// Runs the agent as a daemon that is not expected to stay, and waits for its end.
 ///
 /// # Errors
 /// If it cannot be run. The code is 124 if it stayed.
 pub fn run_daemon(namespace: &Namespace, agent: &Agent<'_>, wrapper: &[&str]) -> Result<Said> {
     let mut command = namespace.command("timeout");
-    command.arg("10").args(wrapper).arg(binary()?).args(["run", "--config"]).arg(agent.config());
+    command.arg("10").args(wrapper).arg(binary_for_all(agent)?).args(["run", "--config"]).arg(agent.config());
     say(&mut command, "")
 }
 

@@ -17,8 +17,8 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use token_agent_tests::{
-    host::{Agent, Namespace, Nginx, binary, run, wait_for},
-    said::{Said, request, run_daemon, say, send_once},
+    host::{Agent, Namespace, Nginx, curl, run, wait_for},
+    said::{Said, binary_for_all, request, run_daemon, say, send_once},
 };
 
 const SERVICE: &str = "[datapath]\ninterfaces = [\"lo\"]\n[[service]]\nname = \"web\"\nlisten = [\"*:8080\"]\n";
@@ -32,16 +32,8 @@ fn mode(path: &Path) -> Result<u32> {
 
 /// Runs a command of the agent's command line as nobody in the group `gid`.
 fn as_nobody(agent: &Agent<'_>, gid: u32, args: &[&str]) -> Result<Said> {
-    // The binary and the socket's directory may be where only root gets to.
-    let dir = agent.socket();
-    let dir = dir.parent().context("a directory")?;
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
-    let copy = dir.join("token-agent");
-    if !copy.exists() {
-        fs::copy(binary()?, &copy)?;
-    }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", &format!("--regid={gid}"), "--clear-groups"]).arg(copy);
+    command.args(["--reuid=65534", &format!("--regid={gid}"), "--clear-groups"]).arg(binary_for_all(agent)?);
     command.arg("--socket").arg(agent.socket()).args(args);
     say(&mut command, "")
 }
@@ -107,14 +99,14 @@ fn the_socket_speaks_http_within_limits() -> Result<()> {
     let host = Namespace::new()?;
     let agent = Agent::start(&host, SERVICE)?;
     let socket = agent.socket();
-    let curl = |path: &str| -> Result<Value> {
+    let get = |path: &str| -> Result<Value> {
         let mut command = Command::new("curl");
         command.args(["--silent", "--unix-socket"]).arg(&socket).arg(format!("http://a{path}"));
         Ok(serde_json::from_str(&run(&mut command)?)?)
     };
-    assert_eq!(curl("/v1/status")?["enforcing"], true);
-    assert_eq!(curl("/v1/nothing")?["code"], "not_found");
-    assert_eq!(curl("/v1/tokens/t-0000000000000000")?["code"], "unknown_token");
+    assert_eq!(get("/v1/status")?["enforcing"], true);
+    assert_eq!(get("/v1/nothing")?["code"], "not_found");
+    assert_eq!(get("/v1/tokens/t-0000000000000000")?["code"], "unknown_token");
 
     let post = |path: &str, body: &str| {
         let len = body.len();
@@ -276,7 +268,7 @@ fn a_restart_keeps_tokens_and_revocations() -> Result<()> {
     let key = fs::read(agent.state_dir().join("hash.key"))?;
     let served = |secret: &str| -> Result<Option<u16>> {
         let header = format!("Authorization: Bearer {secret}");
-        token_agent_tests::host::curl(&host, "http://127.0.0.1:8080/", &["-H", &header])
+        curl(&host, "http://127.0.0.1:8080/", &["-H", &header])
     };
     let revision = |agent: &Agent<'_>| -> Result<Value> { Ok(agent.json(&["status"])?.1["revision"].clone()) };
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
