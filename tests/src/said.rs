@@ -47,7 +47,11 @@ pub fn say(command: &mut Command, input: &str) -> Result<Said> {
         .spawn()
         .with_context(|| format!("cannot run {command:?}"))?;
     // A command that refuses its arguments does not read.
-    let _ = child.stdin.take().context("a pipe")?.write_all(input.as_bytes());
+    let _ = child
+        .stdin
+        .take()
+        .context("a pipe")?
+        .write_all(input.as_bytes());
     let output = child.wait_with_output()?;
     Ok(Said {
         code: output.status.code(),
@@ -77,7 +81,12 @@ pub fn binary_for_all(agent: &Agent<'_>) -> Result<PathBuf> {
 /// If it cannot be run. The code is 124 if it stayed.
 pub fn run_daemon(namespace: &Namespace, agent: &Agent<'_>, wrapper: &[&str]) -> Result<Said> {
     let mut command = namespace.command("timeout");
-    command.arg("10").args(wrapper).arg(binary_for_all(agent)?).args(["run", "--config"]).arg(agent.config());
+    command
+        .arg("10")
+        .args(wrapper)
+        .arg(binary_for_all(agent)?)
+        .args(["run", "--config"])
+        .arg(agent.config());
     say(&mut command, "")
 }
 
@@ -87,7 +96,9 @@ pub fn run_daemon(namespace: &Namespace, agent: &Agent<'_>, wrapper: &[&str]) ->
 /// If `value` is none.
 #[must_use]
 pub fn names(value: &Value) -> BTreeSet<&str> {
-    let object = value.as_object().unwrap_or_else(|| panic!("no object: {value}"));
+    let object = value
+        .as_object()
+        .unwrap_or_else(|| panic!("no object: {value}"));
     object.keys().map(String::as_str).collect()
 }
 
@@ -110,12 +121,18 @@ pub fn send_once(client: &Namespace, server: (&str, u16), request: &str, times: 
          \x20 s.setsockopt(socket.SOL_SOCKET,socket.SO_LINGER,struct.pack('ii',1,0))\n\
          \x20 s.sendall(request.encode()); s.close()\n";
     let (port, times) = (server.1.to_string(), times.to_string());
-    run(client.command("python3").args(["-c", script, server.0, &port, request, &times])).map(drop)
+    run(client
+        .command("python3")
+        .args(["-c", script, server.0, &port, request, &times]))
+    .map(drop)
 }
 
 /// A request with this credential, or none.
 #[must_use]
 pub fn request(credential: Option<&str>) -> String {
     let line = credential.map(|token| format!("Authorization: Bearer {token}\r\n"));
-    format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", line.unwrap_or_default())
+    format!(
+        "GET / HTTP/1.1\r\nHost: a\r\n{}\r\n",
+        line.unwrap_or_default()
+    )
 }

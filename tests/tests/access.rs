@@ -1,5 +1,4 @@
-//! Who reaches the agent, and what never leaves it: the socket's permissions and
-//! limits, the secrets, the state directory and its one owner.
+//! Who reaches the agent, and how much of it: the control socket's permissions and limits.
 
 use std::{
     fs,
@@ -13,15 +12,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use token_agent_tests::{
-    host::{Agent, Namespace, Nginx, curl, run, wait_for},
-    said::{Said, binary_for_all, request, run_daemon, say, send_once},
+    host::{Agent, Namespace, run, wait_for},
+    said::{Said, binary_for_all, say},
 };
 
-const SERVICE: &str = "[datapath]\ninterfaces = [\"lo\"]\n[[service]]\nname = \"web\"\nlisten = [\"*:8080\"]\n";
+const SERVICE: &str =
+    "[datapath]\ninterfaces = [\"lo\"]\n[[service]]\nname = \"web\"\nlisten = [\"*:8080\"]\n";
 
 /// A group that every Debian has, and that this process is not in.
 const GROUP: (&str, u32) = ("games", 60);
@@ -33,7 +33,9 @@ fn mode(path: &Path) -> Result<u32> {
 /// Runs a command of the agent's command line as nobody in the group `gid`.
 fn as_nobody(agent: &Agent<'_>, gid: u32, args: &[&str]) -> Result<Said> {
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", &format!("--regid={gid}"), "--clear-groups"]).arg(binary_for_all(agent)?);
+    command
+        .args(["--reuid=65534", &format!("--regid={gid}"), "--clear-groups"])
+        .arg(binary_for_all(agent)?);
     command.arg("--socket").arg(agent.socket()).args(args);
     say(&mut command, "")
 }
@@ -51,20 +53,34 @@ fn root_and_the_group_are_served_and_nobody_else() -> Result<()> {
     assert_eq!(said.code, Some(0), "{said:?}");
     let id = said.json()?["id"].clone();
     let events = agent.tell(["--json", "events"])?;
-    let event = events.lines().find(|line| line.contains("issue")).context("an event")?;
+    let event = events
+        .lines()
+        .find(|line| line.contains("issue"))
+        .context("an event")?;
     let event: Value = serde_json::from_str(event)?;
-    assert_eq!((&event["actor"]["uid"], &event["id"]), (&json!(65_534), &id), "{event}");
+    assert_eq!(
+        (&event["actor"]["uid"], &event["id"]),
+        (&json!(65_534), &id),
+        "{event}"
+    );
 
     let said = as_nobody(&agent, 65_534, &["status"])?;
     assert_eq!(said.code, Some(77), "{said:?}");
     // Whatever was done to the file: the agent looks who is there.
     fs::set_permissions(agent.socket(), fs::Permissions::from_mode(0o666))?;
-    for args in [&["status"] as &[&str], &["revoke", "--all", "--yes"], &issue] {
+    for args in [
+        &["status"] as &[&str],
+        &["revoke", "--all", "--yes"],
+        &issue,
+    ] {
         let said = as_nobody(&agent, 65_534, args)?;
         assert_eq!((said.code, said.out.as_str()), (Some(77), ""), "{said:?}");
     }
     assert_eq!(as_nobody(&agent, GROUP.1, &["status"])?.code, Some(0));
-    assert_eq!(agent.json(&["list", "--state", "active"])?.1["tokens"][0]["id"], id);
+    assert_eq!(
+        agent.json(&["list", "--state", "active"])?.1["tokens"][0]["id"],
+        id
+    );
 
     // A group that is not there lets nobody in, and that is told.
     agent.stop(Signal::SIGTERM)?;
@@ -73,7 +89,12 @@ fn root_and_the_group_are_served_and_nobody_else() -> Result<()> {
     assert_eq!(as_nobody(&agent, GROUP.1, &["status"])?.code, Some(77));
     let (code, status) = agent.json(&["status"])?;
     assert_eq!(code, Some(3));
-    assert!(status["degraded"][0].as_str().is_some_and(|text| text.contains("no-such-group")), "{status}");
+    assert!(
+        status["degraded"][0]
+            .as_str()
+            .is_some_and(|text| text.contains("no-such-group")),
+        "{status}"
+    );
     Ok(())
 }
 
@@ -101,39 +122,81 @@ fn the_socket_speaks_http_within_limits() -> Result<()> {
     let socket = agent.socket();
     let get = |path: &str| -> Result<Value> {
         let mut command = Command::new("curl");
-        command.args(["--silent", "--unix-socket"]).arg(&socket).arg(format!("http://a{path}"));
+        command
+            .args(["--silent", "--unix-socket"])
+            .arg(&socket)
+            .arg(format!("http://a{path}"));
         Ok(serde_json::from_str(&run(&mut command)?)?)
     };
     assert_eq!(get("/v1/status")?["enforcing"], true);
     assert_eq!(get("/v1/nothing")?["code"], "not_found");
-    assert_eq!(get("/v1/tokens/t-0000000000000000")?["code"], "unknown_token");
+    assert_eq!(
+        get("/v1/tokens/t-0000000000000000")?["code"],
+        "unknown_token"
+    );
 
     let post = |path: &str, body: &str| {
         let len = body.len();
-        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n"
+        );
         exchange(&socket, format!("{head}{body}").as_bytes())
     };
     let filler = " ".repeat(64 * 1024);
     let issue = r#"{"owner":"a","purpose":"b"}"#;
     for (path, body, status, code) in [
-        ("/v1/tokens", format!("{filler}{issue}"), "413", Some("too_large")),
+        (
+            "/v1/tokens",
+            format!("{filler}{issue}"),
+            "413",
+            Some("too_large"),
+        ),
         ("/v1/tokens", "{".into(), "400", Some("bad_request")),
-        ("/v1/tokens", issue.replace('b', ""), "400", Some("bad_request")),
-        ("/v1/tokens", issue.replace('{', "{\"admin\":true,"), "400", Some("bad_request")),
-        ("/v1/revoke", format!("{}{issue}", filler.repeat(16)), "413", Some("too_large")),
+        (
+            "/v1/tokens",
+            issue.replace('b', ""),
+            "400",
+            Some("bad_request"),
+        ),
+        (
+            "/v1/tokens",
+            issue.replace('{', "{\"admin\":true,"),
+            "400",
+            Some("bad_request"),
+        ),
+        (
+            "/v1/revoke",
+            format!("{}{issue}", filler.repeat(16)),
+            "413",
+            Some("too_large"),
+        ),
         ("/v1/revoke", "{}".into(), "400", Some("bad_request")),
-        ("/v1/revoke", r#"{"all":true,"ids":[]}"#.into(), "400", Some("bad_request")),
+        (
+            "/v1/revoke",
+            r#"{"all":true,"ids":[]}"#.into(),
+            "400",
+            Some("bad_request"),
+        ),
         ("/v1/status", "{}".into(), "404", Some("not_found")),
         ("/v1/tokens", issue.into(), "201", None),
     ] {
         let answer = post(path, &body)?;
         let start = answer.get(..200.min(answer.len()));
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {start:?}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{path}: {start:?}"
+        );
         assert_eq!(code_of(&answer).as_deref(), code, "{path}: {start:?}");
     }
-    let long = format!("GET /v1/status HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(20_000));
+    let long = format!(
+        "GET /v1/status HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
+        "x".repeat(20_000)
+    );
     assert!(exchange(&socket, long.as_bytes())?.starts_with("HTTP/1.1 431 "));
-    assert_eq!(agent.json(&["list"])?.1["tokens"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        agent.json(&["list"])?.1["tokens"].as_array().map(Vec::len),
+        Some(1)
+    );
     Ok(())
 }
 
@@ -150,140 +213,32 @@ fn connections_are_counted_and_slow_heads_cut_off() -> Result<()> {
         held.push(stream);
     }
     wait_for("the last place to be taken", || {
-        let answer = exchange(&agent.socket(), b"GET /v1/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
-        Ok(answer.starts_with("HTTP/1.1 503 ") && code_of(&answer).as_deref() == Some("overloaded"))
+        let answer = exchange(
+            &agent.socket(),
+            b"GET /v1/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        )?;
+        Ok(
+            answer.starts_with("HTTP/1.1 503 ")
+                && code_of(&answer).as_deref() == Some("overloaded"),
+        )
     })?;
     assert_eq!(say(&mut agent.command(["status"]), "")?.code, Some(69));
     let mut first = held.swap_remove(0);
     first.set_read_timeout(Some(Duration::from_secs(20)))?;
     let mut answer = Vec::new();
-    first.read_to_end(&mut answer).context("the slow one was not cut off")?;
+    first
+        .read_to_end(&mut answer)
+        .context("the slow one was not cut off")?;
     let lasted = started.elapsed();
-    assert!(lasted > Duration::from_secs(5) && lasted < Duration::from_secs(18), "{lasted:?}");
-    assert!(!answer.starts_with(b"HTTP/1.1 200"), "half a head was answered");
+    assert!(
+        lasted > Duration::from_secs(5) && lasted < Duration::from_secs(18),
+        "{lasted:?}"
+    );
+    assert!(
+        !answer.starts_with(b"HTTP/1.1 200"),
+        "half a head was answered"
+    );
     wait_for("the others to be cut off too", || {
         Ok(say(&mut agent.command(["status"]), "")?.code == Some(0))
     })
-}
-
-/// All bytes of all files below `dir`.
-fn contents(dir: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        bytes.extend(if path.is_dir() { contents(&path)? } else { fs::read(&path)? });
-    }
-    Ok(bytes)
-}
-
-#[test]
-fn secrets_are_told_once_and_kept_nowhere() -> Result<()> {
-    let host = Namespace::new()?;
-    let _nginx = Nginx::start(&host, &["8080"])?;
-    let agent = Agent::start(&host, SERVICE)?;
-    let (kept, one) = agent.issue(&[])?;
-    let (revoked, two) = agent.issue(&[])?;
-    let foreign = "never-issued-here-0123456789";
-    for secret in [&one, &two, &String::from(foreign)] {
-        send_once(&host, ("127.0.0.1", 8080), &request(Some(secret)), 1)?;
-        say(&mut agent.command(["explain", "--service", "web", "--stdin"]), secret)?;
-    }
-    agent.tell(["revoke", &revoked])?;
-    say(&mut agent.command(["revoke", "--stdin"]), &format!("{two}\n{foreign}"))?;
-    for secret in [two.as_str(), foreign] {
-        send_once(&host, ("127.0.0.1", 8080), &request(Some(secret)), 1)?;
-    }
-    // People paste secrets where ids belong.
-    for args in [["show", &one], ["revoke", &one]] {
-        let said = say(&mut agent.command(args), "")?;
-        assert_eq!(said.code, Some(2));
-        assert!(!said.err.contains(&one), "{}: the secret is repeated", args[0]);
-    }
-    wait_for("the denials to be told", || Ok(agent.tell(["events"])?.matches("revoked").count() == 2))?;
-
-    let mut told = agent.log();
-    for args in [&["list"] as &[&str], &["show", &kept], &["show", &revoked], &["events"], &["status"]] {
-        told += &agent.tell(args)?;
-        told += &agent.tell([&["--json"], args].concat())?;
-    }
-    told += &agent.metrics()?;
-    assert!(told.contains(&kept) && agent.log().contains("issued a token"), "what is searched is there");
-    let state = contents(&agent.state_dir())?;
-    assert!(state.windows(kept.len()).any(|part| part == kept.as_bytes()), "what is searched is there");
-    for secret in [one.as_str(), &two, foreign] {
-        // A part of it would be too much as well.
-        let part = &secret[secret.len() - 20..];
-        assert!(!told.contains(part), "a secret was told");
-        assert!(!state.windows(part.len()).any(|found| found == part.as_bytes()), "a secret was kept");
-    }
-    let key = agent.state_dir().join("hash.key");
-    assert_eq!((mode(&key)?, key.metadata()?.len()), (0o600, 32));
-    assert_eq!(mode(&agent.state_dir())?, 0o700);
-    for entry in fs::read_dir(agent.state_dir())? {
-        let path = entry?.path();
-        assert_eq!(mode(&path)? & 0o077, 0, "{}", path.display());
-    }
-    Ok(())
-}
-
-#[test]
-fn a_state_directory_has_one_agent() -> Result<()> {
-    let host = Namespace::new()?;
-    let agent = Agent::start(&host, SERVICE)?;
-    let (id, _) = agent.issue(&[])?;
-    let pins = || run(Command::new("ls").arg("-lR").arg(agent.pin_dir()));
-    let before = pins()?;
-    let said = run_daemon(&host, &agent, &[])?;
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("another token-agent answers on"), "{said:?}");
-
-    // By another socket, too.
-    let other = Agent::prepare(&host, "")?;
-    let text = fs::read_to_string(agent.config())?;
-    let socket = |agent: &Agent<'_>| agent.socket().display().to_string();
-    ensure!(text.contains(&socket(&agent)), "{text}");
-    fs::write(other.config(), text.replace(&socket(&agent), &socket(&other)))?;
-    let said = run_daemon(&host, &other, &[])?;
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("holds the lock"), "{said:?}");
-    assert!(!other.socket().exists());
-
-    assert_eq!(pins()?, before);
-    let (code, shown) = agent.json(&["show", &id])?;
-    assert_eq!((code, &shown["state"]), (Some(0), &json!("active")));
-    assert_eq!(say(&mut agent.command(["status"]), "")?.code, Some(0));
-    Ok(())
-}
-
-#[test]
-fn a_restart_keeps_tokens_and_revocations() -> Result<()> {
-    let host = Namespace::new()?;
-    let nginx = Nginx::start(&host, &["8080"])?;
-    let mut agent = Agent::start(&host, SERVICE)?;
-    let (_, good) = agent.issue(&[])?;
-    let (revoked, gone) = agent.issue(&[])?;
-    agent.tell(["revoke", &revoked, "--reason", "leaked"])?;
-    say(&mut agent.command(["revoke", "--stdin"]), "foreign")?;
-    let list = agent.json(&["list"])?;
-    let key = fs::read(agent.state_dir().join("hash.key"))?;
-    let served = |secret: &str| -> Result<Option<u16>> {
-        let header = format!("Authorization: Bearer {secret}");
-        curl(&host, "http://127.0.0.1:8080/", &["-H", &header])
-    };
-    let revision = |agent: &Agent<'_>| -> Result<Value> { Ok(agent.json(&["status"])?.1["revision"].clone()) };
-    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-        let before = revision(&agent)?;
-        assert!(before["store"].as_u64() >= Some(4) && before["store"] == before["kernel"], "{before}");
-        agent.stop(signal)?;
-        agent.run()?;
-        assert_eq!(agent.json(&["list"])?, list, "{signal}");
-        assert_eq!(revision(&agent)?, before, "{signal}");
-        assert_eq!(served(&good)?, Some(200), "{signal}");
-        assert_eq!(served(&gone)?, None, "{signal}");
-        let again = say(&mut agent.command(["--json", "revoke", "--stdin"]), "foreign")?.json()?;
-        assert_eq!(again["count"], 0, "{signal}");
-    }
-    assert_eq!(fs::read(agent.state_dir().join("hash.key"))?, key);
-    assert_eq!(nginx.requests().len(), 2);
-    Ok(())
 }

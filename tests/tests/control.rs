@@ -1,12 +1,8 @@
-//! The command line against a running agent: what each command does, prints and exits with.
+//! Tokens by the command line: issued, listed, shown and revoked.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use anyhow::{Context as _, Result};
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use token_agent_tests::{
     host::{Agent, Namespace, Nginx, curl, wait_for},
@@ -18,8 +14,10 @@ const SECTIONS: &str = "[datapath]\ninterfaces = [\"lo\"]\n\
     [[service]]\nname = \"web\"\nlisten = [\"*:8080\"]\n\
     [[service]]\nname = \"keys\"\nlisten = [\"*:8081\"]\nheader = \"x-api-key\"\n";
 
-const RECORD: &str = "id family owner purpose scopes services issued_at not_before expires_at supersedes revision";
-const DETAIL: &str = "state uses last_used_at effective_expires_at revoked_at revoke_reason superseded_by key_id";
+const RECORD: &str =
+    "id family owner purpose scopes services issued_at not_before expires_at supersedes revision";
+const DETAIL: &str =
+    "state uses last_used_at effective_expires_at revoked_at revoke_reason superseded_by key_id";
 
 const UNKNOWN_ID: &str = "t-0000000000000000";
 
@@ -48,18 +46,45 @@ fn revisions(agent: &Agent<'_>) -> Result<Value> {
 fn tokens_are_issued_listed_and_shown() -> Result<()> {
     let host = Namespace::new()?;
     let agent = Agent::start(&host, SECTIONS)?;
-    let issue = ["issue", "--owner", "orders", "--purpose", "ci", "--service", "web", "--ttl", "90s"];
+    let issue = [
+        "issue",
+        "--owner",
+        "orders",
+        "--purpose",
+        "ci",
+        "--service",
+        "web",
+        "--ttl",
+        "90s",
+    ];
     let issued = done(&agent, &issue)?;
-    assert_eq!(names(&issued), words(&format!("schema_version token {RECORD}")));
+    assert_eq!(
+        names(&issued),
+        words(&format!("schema_version token {RECORD}"))
+    );
     let secret = issued["token"].as_str().context("a token")?;
-    assert!(secret.starts_with("tka_") && secret.len() == 48, "the secret's form");
-    assert!(secret[4..].bytes().all(|byte| byte.is_ascii_alphanumeric()), "the secret's form");
-    let time = |name: &str| -> Result<jiff::Timestamp> { Ok(issued[name].as_str().context("a time")?.parse()?) };
-    assert_eq!(time("expires_at")?.as_second() - time("not_before")?.as_second(), 90);
+    assert!(
+        secret.starts_with("tka_") && secret.len() == 48,
+        "the secret's form"
+    );
+    assert!(
+        secret[4..].bytes().all(|byte| byte.is_ascii_alphanumeric()),
+        "the secret's form"
+    );
+    let time = |name: &str| -> Result<jiff::Timestamp> {
+        Ok(issued[name].as_str().context("a time")?.parse()?)
+    };
+    assert_eq!(
+        time("expires_at")?.as_second() - time("not_before")?.as_second(),
+        90
+    );
     let id = issued["id"].as_str().context("an id")?;
 
     let shown = done(&agent, &["show", id])?;
-    assert_eq!(names(&shown), words(&format!("schema_version {RECORD} {DETAIL}")));
+    assert_eq!(
+        names(&shown),
+        words(&format!("schema_version {RECORD} {DETAIL}"))
+    );
     for name in words(RECORD) {
         assert_eq!(shown[name], issued[name], "{name}");
     }
@@ -103,17 +128,35 @@ fn tokens_are_issued_listed_and_shown() -> Result<()> {
         assert_eq!(listed(more)?, expected, "{more:?}");
     }
     assert_eq!(listed(&["--limit", "2"])?.len(), 2);
-    assert_eq!(done(&agent, &["show", &revoked])?["revoke_reason"], "leaked");
+    assert_eq!(
+        done(&agent, &["show", &revoked])?["revoke_reason"],
+        "leaked"
+    );
 
     // For scripts: the bare secret, the bare ids.
     let bare = agent.tell(["--quiet", "issue", "--owner", "a", "--purpose", "b"])?;
-    assert!(bare.starts_with("tka_") && bare.len() == 49 && bare.ends_with('\n'), "{} bytes", bare.len());
-    assert_eq!(agent.tell(["--quiet", "list", "--owner", "orders"])?, format!("{id}\n"));
+    assert!(
+        bare.starts_with("tka_") && bare.len() == 49 && bare.ends_with('\n'),
+        "{} bytes",
+        bare.len()
+    );
+    assert_eq!(
+        agent.tell(["--quiet", "list", "--owner", "orders"])?,
+        format!("{id}\n")
+    );
 
     for args in [
         &["show", UNKNOWN_ID] as &[&str],
         &["list", "--service", "nowhere"],
-        &["issue", "--owner", "a", "--purpose", "b", "--service", "nowhere"],
+        &[
+            "issue",
+            "--owner",
+            "a",
+            "--purpose",
+            "b",
+            "--service",
+            "nowhere",
+        ],
         &["issue", "--owner", "a", "--purpose", "b", "--ttl", "49h"],
         &["guard", "nowhere", "--mode", "monitor"],
     ] {
@@ -136,9 +179,15 @@ fn revoking_is_by_id_and_all_or_nothing() -> Result<()> {
     let said = say(&mut agent.command(["revoke", &first, UNKNOWN_ID]), "")?;
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains(UNKNOWN_ID), "{said:?}");
-    assert_eq!(code(&agent, &["revoke", "--dry-run", &first, UNKNOWN_ID])?, Some(1));
+    assert_eq!(
+        code(&agent, &["revoke", "--dry-run", &first, UNKNOWN_ID])?,
+        Some(1)
+    );
     let dry = done(&agent, &["revoke", "--dry-run", &first])?;
-    assert_eq!((&dry["count"], &dry["dry_run"], &dry["enforced"]), (&json!(1), &json!(true), &json!(false)));
+    assert_eq!(
+        (&dry["count"], &dry["dry_run"], &dry["enforced"]),
+        (&json!(1), &json!(true), &json!(false))
+    );
     let dry = done(&agent, &["revoke", "--dry-run", "--all"])?;
     assert_eq!(dry["count"], 3);
     // Nobody is there to be asked.
@@ -151,12 +200,21 @@ fn revoking_is_by_id_and_all_or_nothing() -> Result<()> {
         names(&answer),
         words("schema_version count ids already foreign revision enforced durable dry_run")
     );
-    assert_eq!((&answer["count"], &answer["enforced"], &answer["durable"]), (&json!(2), &json!(true), &json!(true)));
+    assert_eq!(
+        (&answer["count"], &answer["enforced"], &answer["durable"]),
+        (&json!(2), &json!(true), &json!(true))
+    );
     let after = revisions(&agent)?;
     assert_ne!(after, before);
-    assert_eq!((&after["store"], &after["kernel"]), (&answer["revision"], &answer["revision"]));
+    assert_eq!(
+        (&after["store"], &after["kernel"]),
+        (&answer["revision"], &answer["revision"])
+    );
     let again = done(&agent, &["revoke", &first])?;
-    assert_eq!((&again["count"], &again["already"]), (&json!(0), &json!([first])));
+    assert_eq!(
+        (&again["count"], &again["already"]),
+        (&json!(0), &json!([first]))
+    );
     assert_eq!(state(&agent, &third)?, "active");
 
     let all = done(&agent, &["revoke", "--all", "--yes"])?;
@@ -173,7 +231,12 @@ fn secrets_are_revoked_even_if_never_issued_here() -> Result<()> {
     let agent = Agent::start(&host, SECTIONS)?;
     let (id, secret) = agent.issue(&[])?;
     let foreign = "some-other-issuers-token";
-    let revoke = |input: &str, more: &[&str]| say(&mut agent.command([&["--json", "revoke", "--stdin"], more].concat()), input);
+    let revoke = |input: &str, more: &[&str]| {
+        say(
+            &mut agent.command([&["--json", "revoke", "--stdin"], more].concat()),
+            input,
+        )
+    };
     let counted = |reason: &str| -> Result<bool> {
         let metrics = agent.metrics()?;
         let line = format!("reason=\"{reason}\",enforced=\"true\"}} 1");
@@ -186,135 +249,33 @@ fn secrets_are_revoked_even_if_never_issued_here() -> Result<()> {
     assert_eq!((&dry["count"], &dry["foreign"]), (&json!(2), &json!(1)));
     assert_eq!(state(&agent, &id)?, "active");
     let answer = revoke(&format!("{foreign}\n"), &[])?.json()?;
-    assert_eq!((&answer["count"], &answer["foreign"], &answer["ids"]), (&json!(1), &json!(1), &json!([])));
+    assert_eq!(
+        (&answer["count"], &answer["foreign"], &answer["ids"]),
+        (&json!(1), &json!(1), &json!([]))
+    );
     send_once(&host, ("127.0.0.1", 8080), &request(Some(foreign)), 1)?;
-    wait_for("the foreign one to be known as revoked", || counted("revoked"))?;
+    wait_for("the foreign one to be known as revoked", || {
+        counted("revoked")
+    })?;
 
     let url = "http://127.0.0.1:8080/";
     let header = format!("Authorization: Bearer {secret}");
     assert_eq!(curl(&host, url, &["-H", &header])?, Some(200));
     let said = revoke(&format!("\n {secret} \r\n"), &[])?;
     let answer = said.json()?;
-    assert_eq!((said.code, &answer["ids"], &answer["foreign"]), (Some(0), &json!([id]), &json!(0)));
+    assert_eq!(
+        (said.code, &answer["ids"], &answer["foreign"]),
+        (Some(0), &json!([id]), &json!(0))
+    );
     assert!(!said.out.contains(&secret), "a secret was printed");
     assert_eq!(curl(&host, url, &["-H", &header])?, None);
     let again = revoke(&format!("{secret}\n{foreign}\n"), &[])?;
-    assert_eq!((again.code, &again.json()?["count"]), (Some(0), &json!(0)), "{again:?}");
+    assert_eq!(
+        (again.code, &again.json()?["count"]),
+        (Some(0), &json!(0)),
+        "{again:?}"
+    );
     assert_eq!(revoke("", &[])?.code, Some(2));
     assert_eq!(nginx.requests().len(), 1);
-    Ok(())
-}
-
-#[test]
-fn explanations_name_the_reason() -> Result<()> {
-    let host = Namespace::new()?;
-    let agent = Agent::start(&host, SECTIONS)?;
-    let (good_id, good) = agent.issue(&["--service", "web"])?;
-    let (revoked_id, revoked) = agent.issue(&[])?;
-    agent.tell(["revoke", &revoked_id])?;
-    let later = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
-    let (pending_id, pending) = agent.issue(&["--not-before", &later])?;
-    let (expired_id, expired) = agent.issue(&["--ttl", "1s"])?;
-    thread::sleep(Duration::from_millis(1_100));
-    let long = "k".repeat(8_193);
-
-    let web = &["--service", "web"] as &[&str];
-    let connect = &["--service", "web", "--method", "CONNECT", "--path", "a:1"] as &[&str];
-    let odd = &["--service", "web", "--method", "G T"] as &[&str];
-    let keys = &["--service", "keys"] as &[&str];
-    for (args, secret, reason, id, status) in [
-        (web, Some(good.as_str()), "allowed", Some(&good_id), Value::Null),
-        (web, Some(&revoked), "revoked", Some(&revoked_id), json!(401)),
-        (web, Some(&pending), "not_yet_valid", Some(&pending_id), json!(401)),
-        (web, Some(&expired), "expired", Some(&expired_id), json!(401)),
-        (keys, Some(&good), "wrong_service", Some(&good_id), json!(401)),
-        (web, Some("nobody"), "unknown", None, json!(401)),
-        (web, Some("not a token"), "malformed_token", None, json!(401)),
-        (web, Some(&long), "credential_too_long", None, json!(401)),
-        (web, None, "missing", None, json!(401)),
-        (odd, Some(&good), "malformed", None, json!(400)),
-        (connect, Some(&good), "undecided", None, json!(400)),
-    ] {
-        let more = if secret.is_some() { &["--stdin"] as &[&str] } else { &[] };
-        let args = [&["--json", "explain", "--exit-code"], args, more].concat();
-        let said = say(&mut agent.command(&args), secret.unwrap_or_default())?;
-        let told = said.json()?;
-        assert_eq!(told["reason"], reason, "{told}");
-        let verdict = if reason == "allowed" { ("allow", Some(0)) } else { ("deny", Some(1)) };
-        assert_eq!((told["verdict"].as_str(), said.code), (Some(verdict.0), verdict.1), "{told}");
-        assert_eq!((told["id"].as_str(), &told["http_status"]), (id.map(String::as_str), &status), "{told}");
-        assert_eq!(
-            names(&told),
-            words("schema_version verdict reason service route id requires http_status")
-        );
-    }
-    for (service, id, reason) in [
-        ("web", &good_id, "allowed"),
-        ("keys", &good_id, "wrong_service"),
-        ("web", &revoked_id, "revoked"),
-        ("web", &expired_id, "expired"),
-    ] {
-        // Without --exit-code the question was answered, whatever the verdict.
-        let told = done(&agent, &["explain", "--service", service, "--id", id])?;
-        assert_eq!((&told["reason"], &told["id"]), (&json!(reason), &json!(id)), "{told}");
-    }
-    assert_eq!(code(&agent, &["explain", "--service", "web", "--id", UNKNOWN_ID])?, Some(1));
-    assert_eq!(code(&agent, &["explain", "--service", "nowhere"])?, Some(1));
-    let said = say(&mut agent.command(["explain", "--service", "web", "--at", &later]), "")?;
-    assert_eq!(said.code, Some(2));
-    assert!(said.err.contains("not in this version"), "{said:?}");
-    Ok(())
-}
-
-#[test]
-fn status_tells_of_the_guard_by_its_exit_code() -> Result<()> {
-    let host = Namespace::new()?;
-    let mut agent = Agent::start(&host, SECTIONS)?;
-    let status = done(&agent, &["status"])?;
-    assert_eq!(
-        names(&status),
-        words(
-            "schema_version enforcing degraded notes since version interfaces services tokens maps
-             revision overrides"
-        )
-    );
-    assert_eq!((&status["enforcing"], &status["degraded"]), (&json!(true), &json!([])));
-    assert_eq!(names(&status["interfaces"][0]), words("name ifindex facing hook mode state"));
-    assert_eq!(
-        status["services"],
-        json!([{"name": "web", "mode": "enforce", "on_deny": "drop"},
-               {"name": "keys", "mode": "enforce", "on_deny": "drop"}])
-    );
-
-    let answer = done(&agent, &["guard", "web", "--mode", "monitor"])?;
-    assert_eq!(names(&answer), words("schema_version service mode configured until"));
-    assert_eq!((&answer["configured"], &answer["until"]), (&json!("enforce"), &Value::Null));
-    let (code_, status) = agent.json(&["status"])?;
-    assert_eq!((code_, status["degraded"].as_array().map(Vec::len)), (Some(3), Some(1)), "{status}");
-    assert_eq!(status["overrides"], json!([{"service": "web", "mode": "monitor", "until": null}]));
-    assert_eq!(code(&agent, &["status", "--wait", "1s"])?, Some(3));
-    done(&agent, &["guard", "keys", "--mode", "monitor"])?;
-    let (code_, status) = agent.json(&["status"])?;
-    assert_eq!((code_, &status["enforcing"]), (Some(4), &json!(false)));
-    done(&agent, &["guard", "keys", "--mode", "enforce"])?;
-    // By itself well again: whoever waits for that is told.
-    let answer = done(&agent, &["guard", "web", "--mode", "monitor", "--for", "2s"])?;
-    assert!(answer["until"].is_string(), "{answer}");
-    let started = Instant::now();
-    assert_eq!(code(&agent, &["status"])?, Some(3));
-    assert_eq!(code(&agent, &["status", "--wait", "10s"])?, Some(0));
-    let waited = started.elapsed();
-    assert!(waited > Duration::from_secs(1) && waited < Duration::from_secs(8), "{waited:?}");
-    assert_eq!(code(&agent, &["guard", "web", "--mode", "monitor", "--for", "0s"])?, Some(2));
-
-    assert_eq!(agent.stop(Signal::SIGTERM)?, Some(0));
-    for args in [&["status"] as &[&str], &["status", "--wait", "1s"], &["list"], &["revoke", UNKNOWN_ID]] {
-        let said = say(&mut agent.command(args), "")?;
-        assert_eq!(said.code, Some(69), "{args:?}: {said:?}");
-    }
-    // Waiting goes on while the daemon starts.
-    let mut waiting = agent.command(["status", "--wait", "10s", "--quiet"]).spawn()?;
-    agent.run()?;
-    assert_eq!(waiting.wait()?.code(), Some(0));
     Ok(())
 }
