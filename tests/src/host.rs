@@ -278,6 +278,15 @@ impl<'a> Agent<'a> {
         process.end(signal)
     }
 
+    /// Sends the daemon a signal that does not end it.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let process = self.process.as_ref().context("the agent does not run")?;
+        Ok(kill(Pid::from_raw(process.child.id().cast_signed()), signal)?)
+    }
+
     /// A command of the agent's command line.
     ///
     /// # Panics
@@ -319,6 +328,15 @@ impl<'a> Agent<'a> {
         ensure!(code == Some(0), "{token}");
         let field = |name: &str| token[name].as_str().map(str::to_owned).context("no such field");
         Ok((field("id")?, field("token")?))
+    }
+
+    /// The metrics, as the agent serves them in its namespace.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn metrics(&self) -> Result<String> {
+        let mut command = self.namespace.command("curl");
+        run(command.args(["--silent", "--fail", "--noproxy", "*", "http://127.0.0.1:9977/metrics"]))
     }
 
     /// The configuration file.
