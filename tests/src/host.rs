@@ -1,7 +1,8 @@
 //! Test hosts: network namespaces of our own, with real servers and the agent in them.
 //!
 //! Everything made here is taken away again when it is dropped, whatever became
-//! of the test: processes first, then pins, then namespaces.
+//! of the test: processes first, then pins, then namespaces. Processes end with
+//! the one that started them, even if that is killed.
 
 use std::{
     ffi::OsStr,
@@ -9,7 +10,7 @@ use std::{
     net::IpAddr,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, ChildStdout, Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
@@ -19,7 +20,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, setns},
-    sys::signal::{Signal, kill},
+    sys::{
+        prctl::set_pdeathsig,
+        signal::{Signal, kill},
+    },
     unistd::Pid,
 };
 use tempfile::TempDir;
@@ -30,7 +34,8 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// A network namespace.
 #[derive(Debug)]
 pub struct Namespace {
-    name: String,
+    /// None for the one this process is in.
+    name: Option<String>,
 }
 
 impl Namespace {
@@ -43,9 +48,15 @@ impl Namespace {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("ta-{}-{count}", std::process::id());
         run(Command::new("ip").args(["netns", "add", &name]))?;
-        let namespace = Self { name };
+        let namespace = Self { name: Some(name) };
         run(namespace.command("ip").args(["link", "set", "lo", "up"]))?;
         Ok(namespace)
+    }
+
+    /// The one this process is in; it stays when this is dropped.
+    #[must_use]
+    pub const fn current() -> Self {
+        Self { name: None }
     }
 
     /// A command that will run in the namespace.
@@ -53,8 +64,8 @@ impl Namespace {
     /// Only the network is another: `ip netns exec` would also hide the BPF file systems.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let path = format!("/run/netns/{}", self.name);
         let mut command = Command::new(program);
+        let Some(path) = self.path() else { return command };
         let enter = move || {
             let namespace = fs::File::open(&path)?;
             setns(namespace, CloneFlags::CLONE_NEWNET).map_err(Into::into)
@@ -68,9 +79,16 @@ impl Namespace {
     }
 }
 
+impl Namespace {
+    fn path(&self) -> Option<String> {
+        self.name.as_ref().map(|name| format!("/run/netns/{name}"))
+    }
+}
+
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let deleted = run(Command::new("ip").args(["netns", "del", &self.name]));
+        let Some(name) = &self.name else { return };
+        let deleted = run(Command::new("ip").args(["netns", "del", name]));
         if let Err(error) = deleted {
             eprintln!("{error:#}");
         }
@@ -90,12 +108,29 @@ impl Process {
     /// If it cannot be started.
     pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let out = fs::File::options().create(true).append(true).open(log)?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
-            .stderr(out)
-            .spawn()
-            .with_context(|| format!("cannot start {command:?}"))?;
+        Self::spawn(command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out))
+    }
+
+    /// Starts `command` and gives what it prints.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn follow(command: &mut Command) -> Result<(Self, ChildStdout)> {
+        let mut process = Self::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+        let output = process.child.stdout.take().context("a pipe")?;
+        Ok((process, output))
+    }
+
+    /// In a group of its own, so that Ctrl-C is for the one who started it.
+    fn spawn(command: &mut Command) -> Result<Self> {
+        command.process_group(0);
+        let follow_to_the_grave = || set_pdeathsig(Signal::SIGKILL).map_err(Into::into);
+        #[expect(unsafe_code, reason = "what a process inherits is set between fork and exec")]
+        // SAFETY: the closure makes one system call; it takes no lock.
+        unsafe {
+            command.pre_exec(follow_to_the_grave);
+        }
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         Ok(Self { child })
     }
 
@@ -269,6 +304,11 @@ impl<'a> Agent<'a> {
         Ok(())
     }
 
+    /// Whether the daemon runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.as_mut().is_some_and(Process::is_running)
+    }
+
     /// Ends the daemon with a signal; gives its exit code.
     ///
     /// # Errors
@@ -363,7 +403,7 @@ impl<'a> Agent<'a> {
 pub fn binary() -> Result<PathBuf> {
     std::env::var_os("TOKEN_AGENT_BIN")
         .map(PathBuf::from)
-        .context("TOKEN_AGENT_BIN is not set; run the tests with `cargo xtask test`")
+        .context("TOKEN_AGENT_BIN is not set; start this by `cargo xtask`")
 }
 
 /// A pair of hosts joined by a veth pair.
@@ -385,7 +425,7 @@ impl Pair {
     /// If `ip` cannot make them.
     pub fn new() -> Result<Self> {
         let pair = Self { client: Namespace::new()?, server: Namespace::new()? };
-        let peer = format!("/run/netns/{}", pair.server.name);
+        let peer = pair.server.path().context("a namespace of its own")?;
         run(pair.client.command("ip").args(
             ["link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns"].iter().chain(&[peer.as_str()]),
         ))?;
