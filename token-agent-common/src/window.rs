@@ -1,9 +1,8 @@
 //! The bytes being looked at: a fixed buffer read in 64-bit words.
 //!
-//! Reads are of whole aligned words, joined by shifts: the eBPF target knows no
-//! unaligned loads and would take an unaligned one apart into eight. Indexes
-//! are masked to the buffer's size, so neither the compiler nor the kernel's
-//! verifier needs a bounds check and no index can panic or leave the buffer.
+//! Indexes are masked to the buffer's size, so neither the compiler nor the
+//! kernel's verifier needs a bounds check and no index can panic or leave the
+//! buffer.
 
 /// How many payload bytes are looked at together.
 pub const CAPACITY: usize = 4096;

@@ -41,6 +41,8 @@ fn integration(args: &Args) -> Result<()> {
     process::run(
         runner(process::cargo())?
             .env("TOKEN_AGENT_BIN", process::built("debug", "token-agent")?)
+            // They mostly wait: for denied requests to be answered, which they are not.
+            .env("RUST_TEST_THREADS", "6")
             .args(["test", "--package", "token-agent-tests", "--tests", "--"])
             .args(&args.args),
     )
