@@ -134,6 +134,12 @@ impl Process {
         Ok(Self { child })
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -146,6 +152,14 @@ impl Process {
     pub fn end(&mut self, signal: Signal) -> Result<Option<i32>> {
         let pid = Pid::from_raw(self.child.id().cast_signed());
         kill(pid, signal)?;
+        self.wait()
+    }
+
+    /// Waits for the end; gives the exit code.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn wait(&mut self) -> Result<Option<i32>> {
         wait_for("a process to end", || Ok(!self.is_running()))?;
         Ok(self.child.wait()?.code())
     }
