@@ -55,7 +55,11 @@ impl Guard {
         let config = configuration(dir.path(), &text)?;
         let key = HashKey::load_or_create(dir.path(), false)?;
         let kernel = Datapath::load(&config, &key).context("loading the guard")?;
-        Ok(Self { kernel, key, _dir: dir })
+        Ok(Self {
+            kernel,
+            key,
+            _dir: dir,
+        })
     }
 
     /// The digest of a token.

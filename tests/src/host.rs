@@ -1,7 +1,8 @@
 //! Test hosts: network namespaces of our own, with real servers and the agent in them.
 //!
 //! Everything made here is taken away again when it is dropped, whatever became
-//! of the test: processes first, then pins, then namespaces.
+//! of the test: processes first, then pins, then namespaces. Processes end with
+//! the one that started them, even if that is killed.
 
 use std::{
     ffi::OsStr,
@@ -9,7 +10,7 @@ use std::{
     net::IpAddr,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, ChildStdout, Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
@@ -19,7 +20,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, setns},
-    sys::signal::{Signal, kill},
+    sys::{
+        prctl::set_pdeathsig,
+        signal::{Signal, kill},
+    },
     unistd::Pid,
 };
 use tempfile::TempDir;
@@ -30,7 +34,8 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// A network namespace.
 #[derive(Debug)]
 pub struct Namespace {
-    name: String,
+    /// None for the one this process is in.
+    name: Option<String>,
 }
 
 impl Namespace {
@@ -43,9 +48,15 @@ impl Namespace {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("ta-{}-{count}", std::process::id());
         run(Command::new("ip").args(["netns", "add", &name]))?;
-        let namespace = Self { name };
+        let namespace = Self { name: Some(name) };
         run(namespace.command("ip").args(["link", "set", "lo", "up"]))?;
         Ok(namespace)
+    }
+
+    /// The one this process is in; it stays when this is dropped.
+    #[must_use]
+    pub const fn current() -> Self {
+        Self { name: None }
     }
 
     /// A command that will run in the namespace.
@@ -53,8 +64,10 @@ impl Namespace {
     /// Only the network is another: `ip netns exec` would also hide the BPF file systems.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let path = format!("/run/netns/{}", self.name);
         let mut command = Command::new(program);
+        let Some(path) = self.path() else {
+            return command;
+        };
         let enter = move || {
             let namespace = fs::File::open(&path)?;
             setns(namespace, CloneFlags::CLONE_NEWNET).map_err(Into::into)
@@ -68,9 +81,16 @@ impl Namespace {
     }
 }
 
+impl Namespace {
+    fn path(&self) -> Option<String> {
+        self.name.as_ref().map(|name| format!("/run/netns/{name}"))
+    }
+}
+
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let deleted = run(Command::new("ip").args(["netns", "del", &self.name]));
+        let Some(name) = &self.name else { return };
+        let deleted = run(Command::new("ip").args(["netns", "del", name]));
         if let Err(error) = deleted {
             eprintln!("{error:#}");
         }
@@ -90,13 +110,46 @@ impl Process {
     /// If it cannot be started.
     pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let out = fs::File::options().create(true).append(true).open(log)?;
+        Self::spawn(
+            command
+                .stdin(Stdio::null())
+                .stdout(out.try_clone()?)
+                .stderr(out),
+        )
+    }
+
+    /// Starts `command` and gives what it prints.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn follow(command: &mut Command) -> Result<(Self, ChildStdout)> {
+        let mut process = Self::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+        let output = process.child.stdout.take().context("a pipe")?;
+        Ok((process, output))
+    }
+
+    /// In a group of its own, so that Ctrl-C is for the one who started it.
+    fn spawn(command: &mut Command) -> Result<Self> {
+        command.process_group(0);
+        let follow_to_the_grave = || set_pdeathsig(Signal::SIGKILL).map_err(Into::into);
+        #[expect(
+            unsafe_code,
+            reason = "what a process inherits is set between fork and exec"
+        )]
+        // SAFETY: the closure makes one system call; it takes no lock.
+        unsafe {
+            command.pre_exec(follow_to_the_grave);
+        }
         let child = command
-            .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
-            .stderr(out)
             .spawn()
             .with_context(|| format!("cannot start {command:?}"))?;
         Ok(Self { child })
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Whether it still runs.
@@ -111,6 +164,14 @@ impl Process {
     pub fn end(&mut self, signal: Signal) -> Result<Option<i32>> {
         let pid = Pid::from_raw(self.child.id().cast_signed());
         kill(pid, signal)?;
+        self.wait()
+    }
+
+    /// Waits for the end; gives the exit code.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn wait(&mut self) -> Result<Option<i32>> {
         wait_for("a process to end", || Ok(!self.is_running()))?;
         Ok(self.child.wait()?.code())
     }
@@ -157,11 +218,19 @@ impl Nginx {
         let file = dir.path().join("nginx.conf");
         fs::write(&file, config)?;
         let mut command = namespace.command("nginx");
-        command.arg("-e").arg(dir.path().join("error.log")).arg("-c").arg(&file);
+        command
+            .arg("-e")
+            .arg(dir.path().join("error.log"))
+            .arg("-c")
+            .arg(&file);
         let process = Process::start(&mut command, &dir.path().join("out.log"))?;
         let mut nginx = Self { process, dir };
         wait_for("nginx", || {
-            ensure!(nginx.process.is_running(), "nginx ended: {}", nginx.errors());
+            ensure!(
+                nginx.process.is_running(),
+                "nginx ended: {}",
+                nginx.errors()
+            );
             Ok(nginx.dir.path().join("pid").exists())
         })?;
         Ok(nginx)
@@ -190,8 +259,14 @@ struct Bpffs {
 impl Bpffs {
     fn mount(path: PathBuf) -> Result<Self> {
         fs::create_dir(&path)?;
-        mount(Some("bpf"), &path, Some("bpf"), MsFlags::empty(), None::<&str>)
-            .context("mounting a BPF file system")?;
+        mount(
+            Some("bpf"),
+            &path,
+            Some("bpf"),
+            MsFlags::empty(),
+            None::<&str>,
+        )
+        .context("mounting a BPF file system")?;
         Ok(Self { path })
     }
 }
@@ -222,7 +297,12 @@ impl<'a> Agent<'a> {
     pub fn prepare(namespace: &'a Namespace, sections: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let bpffs = Bpffs::mount(dir.path().join("bpf"))?;
-        let agent = Self { namespace, process: None, bpffs, dir };
+        let agent = Self {
+            namespace,
+            process: None,
+            bpffs,
+            dir,
+        };
         agent.configure(sections)?;
         Ok(agent)
     }
@@ -269,6 +349,11 @@ impl<'a> Agent<'a> {
         Ok(())
     }
 
+    /// Whether the daemon runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.as_mut().is_some_and(Process::is_running)
+    }
+
     /// Ends the daemon with a signal; gives its exit code.
     ///
     /// # Errors
@@ -284,7 +369,10 @@ impl<'a> Agent<'a> {
     /// If it does not run.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let process = self.process.as_ref().context("the agent does not run")?;
-        Ok(kill(Pid::from_raw(process.child.id().cast_signed()), signal)?)
+        Ok(kill(
+            Pid::from_raw(process.child.id().cast_signed()),
+            signal,
+        )?)
     }
 
     /// A command of the agent's command line.
@@ -292,8 +380,14 @@ impl<'a> Agent<'a> {
     /// # Panics
     /// If the binary is not known; `run` was called before.
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = self.namespace.command(binary().expect("TOKEN_AGENT_BIN is set"));
-        command.arg("--socket").arg(self.socket()).args(args).stdin(Stdio::null());
+        let mut command = self
+            .namespace
+            .command(binary().expect("TOKEN_AGENT_BIN is set"));
+        command
+            .arg("--socket")
+            .arg(self.socket())
+            .args(args)
+            .stdin(Stdio::null());
         command
     }
 
@@ -313,7 +407,10 @@ impl<'a> Agent<'a> {
         let output = self.command(["--json"].iter().chain(args)).output()?;
         let text = String::from_utf8(output.stdout)?;
         let value = serde_json::from_str(&text).with_context(|| {
-            format!("no JSON: {text:?} {}", String::from_utf8_lossy(&output.stderr))
+            format!(
+                "no JSON: {text:?} {}",
+                String::from_utf8_lossy(&output.stderr)
+            )
         })?;
         Ok((output.status.code(), value))
     }
@@ -326,7 +423,12 @@ impl<'a> Agent<'a> {
         let args = [&["issue", "--owner", "test", "--purpose", "a test"], more].concat();
         let (code, token) = self.json(&args)?;
         ensure!(code == Some(0), "{token}");
-        let field = |name: &str| token[name].as_str().map(str::to_owned).context("no such field");
+        let field = |name: &str| {
+            token[name]
+                .as_str()
+                .map(str::to_owned)
+                .context("no such field")
+        };
         Ok((field("id")?, field("token")?))
     }
 
@@ -336,7 +438,13 @@ impl<'a> Agent<'a> {
     /// If it does not.
     pub fn metrics(&self) -> Result<String> {
         let mut command = self.namespace.command("curl");
-        run(command.args(["--silent", "--fail", "--noproxy", "*", "http://127.0.0.1:9977/metrics"]))
+        run(command.args([
+            "--silent",
+            "--fail",
+            "--noproxy",
+            "*",
+            "http://127.0.0.1:9977/metrics",
+        ]))
     }
 
     /// The configuration file.
@@ -381,7 +489,7 @@ impl<'a> Agent<'a> {
 pub fn binary() -> Result<PathBuf> {
     std::env::var_os("TOKEN_AGENT_BIN")
         .map(PathBuf::from)
-        .context("TOKEN_AGENT_BIN is not set; run the tests with `cargo xtask test`")
+        .context("TOKEN_AGENT_BIN is not set; start this by `cargo xtask`")
 }
 
 /// A pair of hosts joined by a veth pair.
@@ -402,17 +510,28 @@ impl Pair {
     /// # Errors
     /// If `ip` cannot make them.
     pub fn new() -> Result<Self> {
-        let pair = Self { client: Namespace::new()?, server: Namespace::new()? };
-        let peer = format!("/run/netns/{}", pair.server.name);
+        let pair = Self {
+            client: Namespace::new()?,
+            server: Namespace::new()?,
+        };
+        let peer = pair.server.path().context("a namespace of its own")?;
         run(pair.client.command("ip").args(
-            ["link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns"].iter().chain(&[peer.as_str()]),
+            [
+                "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns",
+            ]
+            .iter()
+            .chain(&[peer.as_str()]),
         ))?;
         for (namespace, ipv4, ipv6) in [
             (&pair.client, "10.77.0.1/24", "fd77::1/64"),
             (&pair.server, "10.77.0.2/24", "fd77::2/64"),
         ] {
-            run(namespace.command("ip").args(["addr", "add", ipv4, "dev", "eth0"]))?;
-            run(namespace.command("ip").args(["addr", "add", ipv6, "dev", "eth0", "nodad"]))?;
+            run(namespace
+                .command("ip")
+                .args(["addr", "add", ipv4, "dev", "eth0"]))?;
+            run(namespace
+                .command("ip")
+                .args(["addr", "add", ipv6, "dev", "eth0", "nodad"]))?;
             run(namespace.command("ip").args(["link", "set", "eth0", "up"]))?;
         }
         Ok(pair)
@@ -435,7 +554,13 @@ pub fn authority(host: &str, port: u16) -> String {
 pub fn curl(namespace: &Namespace, url: &str, more: &[&str]) -> Result<Option<u16>> {
     let output = namespace
         .command("curl")
-        .args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}"])
+        .args([
+            "--silent",
+            "--output",
+            "/dev/null",
+            "--write-out",
+            "%{http_code}",
+        ])
         // Long enough for a local answer, short enough to wait for each denial.
         .args(["--max-time", "1.5", "--noproxy", "*"])
         .args(more)
@@ -451,10 +576,18 @@ pub fn curl(namespace: &Namespace, url: &str, more: &[&str]) -> Result<Option<u1
 /// # Errors
 /// If it fails, with what it said.
 pub fn run(command: &mut Command) -> Result<String> {
-    let Output { status, stdout, stderr } =
-        command.output().with_context(|| format!("cannot run {command:?}"))?;
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
     if !status.success() {
-        bail!("{command:?}: {status}: {}", String::from_utf8_lossy(&stderr));
+        bail!(
+            "{command:?}: {status}: {}",
+            String::from_utf8_lossy(&stderr)
+        );
     }
     Ok(String::from_utf8(stdout)?)
 }

@@ -9,7 +9,10 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use token_agent_common::{
-    abi::{AudienceKey, Denial, FlowKey, ListenKey, Ports, Reporting, ServicePolicy, Settings, WAKE_INTERVAL},
+    abi::{
+        AudienceKey, Denial, FlowKey, ListenKey, Ports, Reporting, ServicePolicy, Settings,
+        WAKE_INTERVAL,
+    },
     digest::Digest,
     packet::{Headers, Segment},
     stream::{Flow, Reader},
@@ -74,7 +77,9 @@ static REPORTING: PerCpuArray<Reporting, 1> = PerCpuArray::new();
 #[inline(always)]
 pub(crate) fn scratch() -> Option<&'static mut Scratch> {
     // SAFETY: as above; the kernel's memory is zeroed at first, which is a valid `Scratch`.
-    SCRATCH.get_ptr_mut(0).map(|scratch| unsafe { &mut *scratch })
+    SCRATCH
+        .get_ptr_mut(0)
+        .map(|scratch| unsafe { &mut *scratch })
 }
 
 #[inline(always)]
@@ -113,7 +118,10 @@ pub(crate) fn is_for(audience: Audience, service: u32) -> bool {
     if audience == Audience::EVERY {
         return true;
     }
-    let key = AudienceKey { audience: audience.number(), service };
+    let key = AudienceKey {
+        audience: audience.number(),
+        service,
+    };
     // SAFETY: only whether it is there is used.
     unsafe { AUDIENCES.get(&key).is_some() }
 }
@@ -150,7 +158,9 @@ pub(crate) fn count(index: u32, by: u64) {
 /// once in [`WAKE_INTERVAL`]; it looks again by itself for a while after that.
 #[inline(always)]
 pub(crate) fn report(now: u64, denial: impl FnOnce() -> Denial) {
-    let Some(state) = REPORTING.get_ptr_mut(0) else { return };
+    let Some(state) = REPORTING.get_ptr_mut(0) else {
+        return;
+    };
     // SAFETY: the state is this CPU's own.
     let state = unsafe { &mut *state };
     let Some(mut slot) = DENIALS.reserve(0) else {
