@@ -164,9 +164,7 @@ fn requests() -> Result<()> {
             denied("half a head", &bearer("good")[..40], Reason::Undecided),
             denied(
                 "chunked",
-                format!(
-                    "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nAuthorization: Bearer good\r\n\r\n"
-                ),
+                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nAuthorization: Bearer good\r\n\r\n",
                 Reason::Undecided,
             ),
             denied(

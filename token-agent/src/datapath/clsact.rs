@@ -54,9 +54,12 @@ pub(super) fn remove_qdisc(ifindex: u32) -> Result<(), DatapathError> {
             major: 0xffff,
             minor: 0,
         };
-        request.execute().await.map_err(|error| match error {
-            rtnetlink::Error::NetlinkError(message) => message.to_io(),
-            other => io::Error::other(other),
+        request.execute().await.map_err(|error| {
+            if let rtnetlink::Error::NetlinkError(message) = error {
+                message.to_io()
+            } else {
+                io::Error::other(error)
+            }
         })
     });
     match removed {

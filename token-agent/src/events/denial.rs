@@ -83,7 +83,7 @@ mod tests {
         Denial {
             time: 1_700_000_000_000_000_000,
             method: *b"GET\0\0\0\0\0",
-            digest: [0xab; 16],
+            digest: Digest::from_bytes([0xab; 16]),
             flow: FlowKey {
                 client: Address::new(Ipv4Addr::new(10, 0, 0, 9).to_ipv6_mapped().octets()),
                 client_port: 4711,
