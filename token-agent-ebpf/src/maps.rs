@@ -123,7 +123,7 @@ pub(crate) fn is_for(audience: Audience, service: u32) -> bool {
         service,
     };
     // SAFETY: only whether it is there is used.
-    unsafe { AUDIENCES.get(&key).is_some() }
+    unsafe { AUDIENCES.get(key).is_some() }
 }
 
 #[inline(always)]
