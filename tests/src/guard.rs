@@ -24,6 +24,9 @@ pub struct Guard {
     _dir: TempDir,
 }
 
+/// Where a counter stands: service (0 for none), enforcement, reason.
+pub type Place = (u32, bool, Reason);
+
 /// A time far from every other one here, in nanoseconds.
 pub const HOUR: u64 = 3_600_000_000_000;
 
@@ -55,7 +58,11 @@ impl Guard {
         let config = configuration(dir.path(), &text)?;
         let key = HashKey::load_or_create(dir.path(), false)?;
         let kernel = Datapath::load(&config, &key).context("loading the guard")?;
-        Ok(Self { kernel, key, _dir: dir })
+        Ok(Self {
+            kernel,
+            key,
+            _dir: dir,
+        })
     }
 
     /// The digest of a token.
@@ -84,7 +91,7 @@ impl Guard {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn counters(&self) -> Result<BTreeMap<(u32, bool, Reason), u64>> {
+    pub fn counters(&self) -> Result<BTreeMap<Place, u64>> {
         Ok(self
             .kernel
             .counters()?
@@ -100,11 +107,7 @@ impl Guard {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn run(
-        &mut self,
-        program: Program,
-        frame: &[u8],
-    ) -> Result<(bool, Vec<((u32, bool, Reason), u64)>)> {
+    pub fn run(&mut self, program: Program, frame: &[u8]) -> Result<(bool, Vec<(Place, u64)>)> {
         let before = self.counters()?;
         let passed = self.kernel.rehearse(program, frame, 1)?.passed;
         let counted = self

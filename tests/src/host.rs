@@ -65,7 +65,9 @@ impl Namespace {
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        let Some(path) = self.path() else { return command };
+        let Some(path) = self.path() else {
+            return command;
+        };
         let enter = move || {
             let namespace = fs::File::open(&path)?;
             setns(namespace, CloneFlags::CLONE_NEWNET).map_err(Into::into)
@@ -108,7 +110,12 @@ impl Process {
     /// If it cannot be started.
     pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let out = fs::File::options().create(true).append(true).open(log)?;
-        Self::spawn(command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out))
+        Self::spawn(
+            command
+                .stdin(Stdio::null())
+                .stdout(out.try_clone()?)
+                .stderr(out),
+        )
     }
 
     /// Starts `command` and gives what it prints.
@@ -125,12 +132,17 @@ impl Process {
     fn spawn(command: &mut Command) -> Result<Self> {
         command.process_group(0);
         let follow_to_the_grave = || set_pdeathsig(Signal::SIGKILL).map_err(Into::into);
-        #[expect(unsafe_code, reason = "what a process inherits is set between fork and exec")]
+        #[expect(
+            unsafe_code,
+            reason = "what a process inherits is set between fork and exec"
+        )]
         // SAFETY: the closure makes one system call; it takes no lock.
         unsafe {
             command.pre_exec(follow_to_the_grave);
         }
-        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot start {command:?}"))?;
         Ok(Self { child })
     }
 
@@ -206,11 +218,19 @@ impl Nginx {
         let file = dir.path().join("nginx.conf");
         fs::write(&file, config)?;
         let mut command = namespace.command("nginx");
-        command.arg("-e").arg(dir.path().join("error.log")).arg("-c").arg(&file);
+        command
+            .arg("-e")
+            .arg(dir.path().join("error.log"))
+            .arg("-c")
+            .arg(&file);
         let process = Process::start(&mut command, &dir.path().join("out.log"))?;
         let mut nginx = Self { process, dir };
         wait_for("nginx", || {
-            ensure!(nginx.process.is_running(), "nginx ended: {}", nginx.errors());
+            ensure!(
+                nginx.process.is_running(),
+                "nginx ended: {}",
+                nginx.errors()
+            );
             Ok(nginx.dir.path().join("pid").exists())
         })?;
         Ok(nginx)
@@ -239,8 +259,14 @@ struct Bpffs {
 impl Bpffs {
     fn mount(path: PathBuf) -> Result<Self> {
         fs::create_dir(&path)?;
-        mount(Some("bpf"), &path, Some("bpf"), MsFlags::empty(), None::<&str>)
-            .context("mounting a BPF file system")?;
+        mount(
+            Some("bpf"),
+            &path,
+            Some("bpf"),
+            MsFlags::empty(),
+            None::<&str>,
+        )
+        .context("mounting a BPF file system")?;
         Ok(Self { path })
     }
 }
@@ -271,7 +297,12 @@ impl<'a> Agent<'a> {
     pub fn prepare(namespace: &'a Namespace, sections: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let bpffs = Bpffs::mount(dir.path().join("bpf"))?;
-        let agent = Self { namespace, process: None, bpffs, dir };
+        let agent = Self {
+            namespace,
+            process: None,
+            bpffs,
+            dir,
+        };
         agent.configure(sections)?;
         Ok(agent)
     }
@@ -332,13 +363,31 @@ impl<'a> Agent<'a> {
         process.end(signal)
     }
 
+    /// Sends the daemon a signal that does not end it.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let process = self.process.as_ref().context("the agent does not run")?;
+        Ok(kill(
+            Pid::from_raw(process.child.id().cast_signed()),
+            signal,
+        )?)
+    }
+
     /// A command of the agent's command line.
     ///
     /// # Panics
     /// If the binary is not known; `run` was called before.
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = self.namespace.command(binary().expect("TOKEN_AGENT_BIN is set"));
-        command.arg("--socket").arg(self.socket()).args(args).stdin(Stdio::null());
+        let mut command = self
+            .namespace
+            .command(binary().expect("TOKEN_AGENT_BIN is set"));
+        command
+            .arg("--socket")
+            .arg(self.socket())
+            .args(args)
+            .stdin(Stdio::null());
         command
     }
 
@@ -358,7 +407,10 @@ impl<'a> Agent<'a> {
         let output = self.command(["--json"].iter().chain(args)).output()?;
         let text = String::from_utf8(output.stdout)?;
         let value = serde_json::from_str(&text).with_context(|| {
-            format!("no JSON: {text:?} {}", String::from_utf8_lossy(&output.stderr))
+            format!(
+                "no JSON: {text:?} {}",
+                String::from_utf8_lossy(&output.stderr)
+            )
         })?;
         Ok((output.status.code(), value))
     }
@@ -371,8 +423,28 @@ impl<'a> Agent<'a> {
         let args = [&["issue", "--owner", "test", "--purpose", "a test"], more].concat();
         let (code, token) = self.json(&args)?;
         ensure!(code == Some(0), "{token}");
-        let field = |name: &str| token[name].as_str().map(str::to_owned).context("no such field");
+        let field = |name: &str| {
+            token[name]
+                .as_str()
+                .map(str::to_owned)
+                .context("no such field")
+        };
         Ok((field("id")?, field("token")?))
+    }
+
+    /// The metrics, as the agent serves them in its namespace.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn metrics(&self) -> Result<String> {
+        let mut command = self.namespace.command("curl");
+        run(command.args([
+            "--silent",
+            "--fail",
+            "--noproxy",
+            "*",
+            "http://127.0.0.1:9977/metrics",
+        ]))
     }
 
     /// The configuration file.
@@ -438,17 +510,28 @@ impl Pair {
     /// # Errors
     /// If `ip` cannot make them.
     pub fn new() -> Result<Self> {
-        let pair = Self { client: Namespace::new()?, server: Namespace::new()? };
+        let pair = Self {
+            client: Namespace::new()?,
+            server: Namespace::new()?,
+        };
         let peer = pair.server.path().context("a namespace of its own")?;
         run(pair.client.command("ip").args(
-            ["link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns"].iter().chain(&[peer.as_str()]),
+            [
+                "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns",
+            ]
+            .iter()
+            .chain(&[peer.as_str()]),
         ))?;
         for (namespace, ipv4, ipv6) in [
             (&pair.client, "10.77.0.1/24", "fd77::1/64"),
             (&pair.server, "10.77.0.2/24", "fd77::2/64"),
         ] {
-            run(namespace.command("ip").args(["addr", "add", ipv4, "dev", "eth0"]))?;
-            run(namespace.command("ip").args(["addr", "add", ipv6, "dev", "eth0", "nodad"]))?;
+            run(namespace
+                .command("ip")
+                .args(["addr", "add", ipv4, "dev", "eth0"]))?;
+            run(namespace
+                .command("ip")
+                .args(["addr", "add", ipv6, "dev", "eth0", "nodad"]))?;
             run(namespace.command("ip").args(["link", "set", "eth0", "up"]))?;
         }
         Ok(pair)
@@ -471,7 +554,13 @@ pub fn authority(host: &str, port: u16) -> String {
 pub fn curl(namespace: &Namespace, url: &str, more: &[&str]) -> Result<Option<u16>> {
     let output = namespace
         .command("curl")
-        .args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}"])
+        .args([
+            "--silent",
+            "--output",
+            "/dev/null",
+            "--write-out",
+            "%{http_code}",
+        ])
         // Long enough for a local answer, short enough to wait for each denial.
         .args(["--max-time", "1.5", "--noproxy", "*"])
         .args(more)
@@ -487,10 +576,18 @@ pub fn curl(namespace: &Namespace, url: &str, more: &[&str]) -> Result<Option<u1
 /// # Errors
 /// If it fails, with what it said.
 pub fn run(command: &mut Command) -> Result<String> {
-    let Output { status, stdout, stderr } =
-        command.output().with_context(|| format!("cannot run {command:?}"))?;
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
     if !status.success() {
-        bail!("{command:?}: {status}: {}", String::from_utf8_lossy(&stderr));
+        bail!(
+            "{command:?}: {status}: {}",
+            String::from_utf8_lossy(&stderr)
+        );
     }
     Ok(String::from_utf8(stdout)?)
 }

@@ -3,3 +3,4 @@
 pub mod frame;
 pub mod guard;
 pub mod host;
+pub mod said;

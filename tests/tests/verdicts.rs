@@ -60,7 +60,10 @@ fn guard() -> Result<Guard> {
     let times = |from, to| TokenEntry::new(from, to, Audience::EVERY, TokenState::Active);
     guard.put("expired", times(now() - 2 * HOUR, now() - HOUR))?;
     guard.put("future", times(now() + HOUR, now() + 2 * HOUR))?;
-    guard.put("revoked-and-expired", TokenEntry::new(0, 1, Audience::EVERY, TokenState::Revoked))?;
+    guard.put(
+        "revoked-and-expired",
+        TokenEntry::new(0, 1, Audience::EVERY, TokenState::Revoked),
+    )?;
     Ok(guard)
 }
 
@@ -87,11 +90,21 @@ fn check(guard: &mut Guard, rows: &[Row]) -> Result<()> {
 }
 
 fn denied(what: &'static str, payload: impl Into<Vec<u8>>, reason: Reason) -> Row {
-    (what, orders(payload), false, vec![(ORDERS, true, reason, 1)])
+    (
+        what,
+        orders(payload),
+        false,
+        vec![(ORDERS, true, reason, 1)],
+    )
 }
 
 fn allowed(what: &'static str, payload: impl Into<Vec<u8>>, count: u64) -> Row {
-    (what, orders(payload), true, vec![(ORDERS, true, Reason::Allowed, count)])
+    (
+        what,
+        orders(payload),
+        true,
+        vec![(ORDERS, true, Reason::Allowed, count)],
+    )
 }
 
 #[test]
@@ -104,15 +117,31 @@ fn requests() -> Result<()> {
         &[
             allowed("a valid token", bearer("good"), 1),
             allowed("the longest token", bearer(&long), 1),
-            denied("a longer one", bearer(&format!("{long}k")), Reason::CredentialTooLong),
+            denied(
+                "a longer one",
+                bearer(&format!("{long}k")),
+                Reason::CredentialTooLong,
+            ),
             denied("revoked", bearer("revoked"), Reason::Revoked),
-            denied("revoked and expired", bearer("revoked-and-expired"), Reason::Revoked),
+            denied(
+                "revoked and expired",
+                bearer("revoked-and-expired"),
+                Reason::Revoked,
+            ),
             denied("expired", bearer("expired"), Reason::Expired),
             denied("not yet valid", bearer("future"), Reason::NotYetValid),
-            denied("for another service", bearer("keys-only"), Reason::WrongService),
+            denied(
+                "for another service",
+                bearer("keys-only"),
+                Reason::WrongService,
+            ),
             denied("unknown", bearer("nobody"), Reason::Unknown),
             denied("no credential", get(""), Reason::Missing),
-            denied("another scheme", get("Authorization: Basic YTpi\r\n"), Reason::Missing),
+            denied(
+                "another scheme",
+                get("Authorization: Basic YTpi\r\n"),
+                Reason::Missing,
+            ),
             denied("bad characters", bearer("go\"od"), Reason::MalformedToken),
             denied("two words", bearer("good good"), Reason::MalformedToken),
             denied(
@@ -122,12 +151,35 @@ fn requests() -> Result<()> {
             ),
             denied("not HTTP", "EHLO example.org\r\n", Reason::Malformed),
             denied("binary", vec![0x16, 3, 1, 2, 0, 1, 0], Reason::Malformed),
-            denied("obs-fold", get("A: b\r\n c\r\nAuthorization: Bearer good\r\n"), Reason::Malformed),
-            denied("HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Reason::UnsupportedProtocol),
+            denied(
+                "obs-fold",
+                get("A: b\r\n c\r\nAuthorization: Bearer good\r\n"),
+                Reason::Malformed,
+            ),
+            denied(
+                "HTTP/2",
+                "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+                Reason::UnsupportedProtocol,
+            ),
             denied("half a head", &bearer("good")[..40], Reason::Undecided),
-            denied("chunked", format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nAuthorization: Bearer good\r\n\r\n"), Reason::Undecided),
-            denied("CONNECT", "CONNECT a:1 HTTP/1.1\r\nAuthorization: Bearer good\r\n\r\n", Reason::Undecided),
-            allowed("a long head", get(&format!("Cookie: {}\r\nAuthorization: Bearer good\r\n", "c".repeat(40_000))), 1),
+            denied(
+                "chunked",
+                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nAuthorization: Bearer good\r\n\r\n",
+                Reason::Undecided,
+            ),
+            denied(
+                "CONNECT",
+                "CONNECT a:1 HTTP/1.1\r\nAuthorization: Bearer good\r\n\r\n",
+                Reason::Undecided,
+            ),
+            allowed(
+                "a long head",
+                get(&format!(
+                    "Cookie: {}\r\nAuthorization: Bearer good\r\n",
+                    "c".repeat(40_000)
+                )),
+                1,
+            ),
         ],
     )
 }
@@ -140,7 +192,11 @@ fn pipelined_requests_pass_or_fall_together() -> Result<()> {
         &mut guard,
         &[
             allowed("three", good.repeat(3), 3),
-            denied("good, good, revoked", good.repeat(2) + &bearer("revoked"), Reason::Revoked),
+            denied(
+                "good, good, revoked",
+                good.repeat(2) + &bearer("revoked"),
+                Reason::Revoked,
+            ),
             denied("good, cut", good.repeat(2) + &good[..10], Reason::Undecided),
             denied("good, garbage", good.repeat(2) + "\0", Reason::Malformed),
         ],
@@ -152,16 +208,34 @@ fn bodies_are_no_heads() -> Result<()> {
     let mut guard = guard()?;
     let bait = bearer("revoked");
     let length = 1_000;
-    let head = format!("POST / HTTP/1.1\r\nAuthorization: Bearer good\r\nContent-Length: {length}\r\n\r\n");
+    let head = format!(
+        "POST / HTTP/1.1\r\nAuthorization: Bearer good\r\nContent-Length: {length}\r\n\r\n"
+    );
     let nothing = |what, sequence, payload: &str| -> Row {
-        (what, Frame { sequence, ..orders(payload) }, true, vec![])
+        (
+            what,
+            Frame {
+                sequence,
+                ..orders(payload)
+            },
+            true,
+            vec![],
+        )
     };
     let start = 5_000;
     let body = start + head.len() as u32;
     let end = body + length;
     let filler = "x".repeat(700 - bait.len());
     let mut rows = vec![
-        ("the head", Frame { sequence: start, ..orders(head.clone()) }, true, vec![(ORDERS, true, Reason::Allowed, 1)]),
+        (
+            "the head",
+            Frame {
+                sequence: start,
+                ..orders(head.clone())
+            },
+            true,
+            vec![(ORDERS, true, Reason::Allowed, 1)],
+        ),
         nothing("a request inside the body", body, &bait),
         nothing("the same again", body, &bait),
         nothing("later bytes first", body + 700, &"y".repeat(300)),
@@ -169,35 +243,55 @@ fn bodies_are_no_heads() -> Result<()> {
     ];
     rows.push((
         "behind the body",
-        Frame { sequence: end, ..orders(bait.clone()) },
+        Frame {
+            sequence: end,
+            ..orders(bait.clone())
+        },
         false,
         vec![(ORDERS, true, Reason::Revoked, 1)],
     ));
     rows.push((
         "across its end",
-        Frame { sequence: end - 5, ..orders(format!("yyyyy{bait}")) },
+        Frame {
+            sequence: end - 5,
+            ..orders(format!("yyyyy{bait}"))
+        },
         false,
         vec![(ORDERS, true, Reason::Revoked, 1)],
     ));
     rows.push((
         "a good one across its end",
-        Frame { sequence: end - 5, ..orders(format!("yyyyy{}", bearer("good"))) },
+        Frame {
+            sequence: end - 5,
+            ..orders(format!("yyyyy{}", bearer("good")))
+        },
         true,
         vec![(ORDERS, true, Reason::Allowed, 1)],
     ));
     rows.push((
         "a new connection with the same ports",
-        Frame { sequence: start, flags: SYN, ..orders("") },
+        Frame {
+            sequence: start,
+            flags: SYN,
+            ..orders("")
+        },
         true,
         vec![],
     ));
     rows.push((
         "whose sequence numbers mean nothing of the old one's",
-        Frame { sequence: body, ..orders(bait.clone()) },
+        Frame {
+            sequence: body,
+            ..orders(bait.clone())
+        },
         false,
         vec![(ORDERS, true, Reason::Revoked, 1)],
     ));
-    rows.push(allowed("all in one segment", format!("{head}{}", "z".repeat(1_000)), 1));
+    rows.push(allowed(
+        "all in one segment",
+        format!("{head}{}", "z".repeat(1_000)),
+        1,
+    ));
     check(&mut guard, &rows)
 }
 
@@ -205,9 +299,13 @@ fn bodies_are_no_heads() -> Result<()> {
 fn services_are_found_by_address_and_port() -> Result<()> {
     let mut guard = guard()?;
     let revoked = |server: &str, port| Frame::new(address(server), port, bearer("revoked"));
-    let hit = |what, frame| -> Row { (what, frame, false, vec![(ORDERS, true, Reason::Revoked, 1)]) };
+    let hit =
+        |what, frame| -> Row { (what, frame, false, vec![(ORDERS, true, Reason::Revoked, 1)]) };
     let miss = |what, frame| -> Row { (what, frame, true, vec![]) };
-    let tagged = |vlans: &[u16], server| Frame { vlans: vlans.into(), ..revoked(server, 8080) };
+    let tagged = |vlans: &[u16], server| Frame {
+        vlans: vlans.into(),
+        ..revoked(server, 8080)
+    };
     check(
         &mut guard,
         &[
@@ -246,8 +344,18 @@ fn services_are_found_by_address_and_port() -> Result<()> {
 #[test]
 fn packets_that_change_the_stream_are_dropped() -> Result<()> {
     let mut guard = guard()?;
-    let flagged = |flags, payload: &str| Frame { flags, ..orders(payload) };
-    let bad = |what, frame| -> Row { (what, frame, false, vec![(ORDERS, true, Reason::BadPacket, 1)]) };
+    let flagged = |flags, payload: &str| Frame {
+        flags,
+        ..orders(payload)
+    };
+    let bad = |what, frame| -> Row {
+        (
+            what,
+            frame,
+            false,
+            vec![(ORDERS, true, Reason::BadPacket, 1)],
+        )
+    };
     let fine = |what, frame| -> Row { (what, frame, true, vec![]) };
     check(
         &mut guard,
@@ -264,14 +372,20 @@ fn packets_that_change_the_stream_are_dropped() -> Result<()> {
     for program in PROGRAMS {
         let mut fragment = orders(bearer("good")).build();
         fragment[20] = 0x20;
-        assert_eq!(guard.run(program, &fragment)?, (false, vec![((0, true, Reason::BadPacket), 1)]));
+        assert_eq!(
+            guard.run(program, &fragment)?,
+            (false, vec![((0, true, Reason::BadPacket), 1)])
+        );
         let mut elsewhere = Frame::new(address("10.9.9.9"), 9, "x").build();
         elsewhere[20] = 0x20;
         // `*:8081` listens at every address.
         assert!(!guard.run(program, &elsewhere)?.0);
         let mut truncated = orders(bearer("good")).build();
         truncated.truncate(60);
-        assert_eq!(guard.run(program, &truncated)?, (false, vec![((0, true, Reason::BadPacket), 1)]));
+        assert_eq!(
+            guard.run(program, &truncated)?,
+            (false, vec![((0, true, Reason::BadPacket), 1)])
+        );
     }
     Ok(())
 }
@@ -284,7 +398,10 @@ fn monitored_services_let_everything_pass_and_count_it() -> Result<()> {
         ..Frame::new(address("10.0.0.7"), 8080, payload)
     };
     let row = |what, frame, reasons: &[(Reason, u64)]| -> Row {
-        let counted = reasons.iter().map(|(reason, n)| (WATCHED, false, *reason, *n)).collect();
+        let counted = reasons
+            .iter()
+            .map(|(reason, n)| (WATCHED, false, *reason, *n))
+            .collect();
         (what, frame, true, counted)
     };
     let good = bearer("good");
@@ -294,15 +411,60 @@ fn monitored_services_let_everything_pass_and_count_it() -> Result<()> {
         &[
             row("allowed", watched(1, &good), &[(Reason::Allowed, 1)]),
             row("revoked", watched(1, &revoked), &[(Reason::Revoked, 1)]),
-            row("both", watched(1, &(revoked.clone() + &good)), &[(Reason::Allowed, 1), (Reason::Revoked, 1)]),
-            row("garbage", watched(2, "garbage\r\n"), &[(Reason::Malformed, 1)]),
-            row("what follows garbage", watched(2, &good), &[(Reason::Unjudged, 1)]),
-            row("a new connection", Frame { flags: SYN, ..watched(2, "") }, &[]),
-            row("is judged again", watched(2, &good), &[(Reason::Allowed, 1)]),
-            row("half a head", watched(3, &good[..30]), &[(Reason::Undecided, 1)]),
-            row("the other half", watched(3, &good[30..]), &[(Reason::Unjudged, 1)]),
-            row("urgent", Frame { flags: DATA | URG, ..watched(4, &good) }, &[(Reason::BadPacket, 1)]),
-            row("close", Frame { flags: SYN, ..watched(3, "") }, &[]),
+            row(
+                "both",
+                watched(1, &(revoked.clone() + &good)),
+                &[(Reason::Allowed, 1), (Reason::Revoked, 1)],
+            ),
+            row(
+                "garbage",
+                watched(2, "garbage\r\n"),
+                &[(Reason::Malformed, 1)],
+            ),
+            row(
+                "what follows garbage",
+                watched(2, &good),
+                &[(Reason::Unjudged, 1)],
+            ),
+            row(
+                "a new connection",
+                Frame {
+                    flags: SYN,
+                    ..watched(2, "")
+                },
+                &[],
+            ),
+            row(
+                "is judged again",
+                watched(2, &good),
+                &[(Reason::Allowed, 1)],
+            ),
+            row(
+                "half a head",
+                watched(3, &good[..30]),
+                &[(Reason::Undecided, 1)],
+            ),
+            row(
+                "the other half",
+                watched(3, &good[30..]),
+                &[(Reason::Unjudged, 1)],
+            ),
+            row(
+                "urgent",
+                Frame {
+                    flags: DATA | URG,
+                    ..watched(4, &good)
+                },
+                &[(Reason::BadPacket, 1)],
+            ),
+            row(
+                "close",
+                Frame {
+                    flags: SYN,
+                    ..watched(3, "")
+                },
+                &[],
+            ),
         ],
     )
 }
@@ -313,11 +475,23 @@ fn the_kernels_clock_ends_an_override() -> Result<()> {
     let frame = orders(bearer("revoked")).build();
     for program in PROGRAMS {
         let service = ServiceNumber(ORDERS);
-        guard.kernel.override_mode(service, Some((Mode::Monitor, now() + HOUR)))?;
-        assert_eq!(guard.run(program, &frame)?, (true, vec![((ORDERS, false, Reason::Revoked), 1)]));
-        guard.kernel.override_mode(service, Some((Mode::Monitor, now())))?;
-        assert_eq!(guard.run(program, &frame)?, (false, vec![((ORDERS, true, Reason::Revoked), 1)]));
-        guard.kernel.override_mode(ServiceNumber(WATCHED), Some((Mode::Enforce, u64::MAX)))?;
+        guard
+            .kernel
+            .override_mode(service, Some((Mode::Monitor, now() + HOUR)))?;
+        assert_eq!(
+            guard.run(program, &frame)?,
+            (true, vec![((ORDERS, false, Reason::Revoked), 1)])
+        );
+        guard
+            .kernel
+            .override_mode(service, Some((Mode::Monitor, now())))?;
+        assert_eq!(
+            guard.run(program, &frame)?,
+            (false, vec![((ORDERS, true, Reason::Revoked), 1)])
+        );
+        guard
+            .kernel
+            .override_mode(ServiceNumber(WATCHED), Some((Mode::Enforce, u64::MAX)))?;
         let watched = Frame::new(address("10.0.0.7"), 8080, bearer("revoked")).build();
         assert!(!guard.run(program, &watched)?.0);
         guard.kernel.override_mode(ServiceNumber(WATCHED), None)?;
@@ -330,7 +504,10 @@ fn the_kernels_clock_ends_an_override() -> Result<()> {
 fn expiry_is_the_kernels_own() -> Result<()> {
     let mut guard = guard()?;
     let expires = now() + 300_000_000;
-    guard.put("brief", TokenEntry::new(0, expires, Audience::EVERY, TokenState::Active))?;
+    guard.put(
+        "brief",
+        TokenEntry::new(0, expires, Audience::EVERY, TokenState::Active),
+    )?;
     let frame = orders(bearer("brief")).build();
     assert!(guard.run(Program::Tc, &frame)?.0);
     while now() <= expires {
@@ -338,7 +515,10 @@ fn expiry_is_the_kernels_own() -> Result<()> {
     }
     // Nobody told the kernel.
     for program in PROGRAMS {
-        assert_eq!(guard.run(program, &frame)?, (false, vec![((ORDERS, true, Reason::Expired), 1)]));
+        assert_eq!(
+            guard.run(program, &frame)?,
+            (false, vec![((ORDERS, true, Reason::Expired), 1)])
+        );
     }
     Ok(())
 }
@@ -347,15 +527,25 @@ fn expiry_is_the_kernels_own() -> Result<()> {
 fn every_token_length_has_the_reference_digest() -> Result<()> {
     let mut guard = guard()?;
     // Around the ends of blocks and chunks, and what else fits a page.
-    let lengths = (1..=200).chain([255, 256, 257, 511, 512, 1023, 1024, 1025, 1087, 1088, 1089, 2047, 2048, 2049, 2800]);
+    let lengths = (1..=200).chain([
+        255, 256, 257, 511, 512, 1023, 1024, 1025, 1087, 1088, 1089, 2047, 2048, 2049, 2800,
+    ]);
     for len in lengths {
-        let token: String = (0..len).map(|i| char::from(b'a' + (i % 26) as u8)).collect();
+        let token: String = (0..len)
+            .map(|i| char::from(b'a' + (i % 26) as u8))
+            .collect();
         guard.allow(&token)?;
         for program in PROGRAMS {
-            assert!(guard.run(program, &orders(bearer(&token)).build())?.0, "{len} bytes, {program:?}");
+            assert!(
+                guard.run(program, &orders(bearer(&token)).build())?.0,
+                "{len} bytes, {program:?}"
+            );
         }
         guard.kernel.remove_token(&guard.digest(&token))?;
-        assert!(!guard.run(Program::Tc, &orders(bearer(&token)).build())?.0, "{len} bytes");
+        assert!(
+            !guard.run(Program::Tc, &orders(bearer(&token)).build())?.0,
+            "{len} bytes"
+        );
     }
     Ok(())
 }

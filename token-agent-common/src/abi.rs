@@ -53,8 +53,14 @@ impl Address {
     #[inline(always)]
     #[must_use]
     pub const fn ipv4(word: u32) -> Self {
-        let word = if cfg!(target_endian = "little") { (word as u64) << 32 } else { word as u64 };
-        Self { words: [0, Self::MAPPED | word] }
+        let word = if cfg!(target_endian = "little") {
+            (word as u64) << 32
+        } else {
+            word as u64
+        };
+        Self {
+            words: [0, Self::MAPPED | word],
+        }
     }
 
     /// Whether it is an IPv4 address.
@@ -317,7 +323,7 @@ pub struct Denial {
     /// The method's first eight bytes, zero-padded; zero if none was read.
     pub method: [u8; 8],
     /// The credential's digest; all zero if there was none.
-    pub digest: [u8; Digest::LEN],
+    pub digest: Digest,
     /// The client, the server and their ports.
     pub flow: FlowKey,
     /// The interface the packet arrived on.

@@ -10,24 +10,42 @@ use bytemuck::{Pod, Zeroable};
 use crate::{swar, window::Window};
 
 /// BLAKE3 in keyed mode, truncated to 128 bits: all the kernel and the store keep of a token.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[repr(transparent)]
-pub struct Digest([u8; Self::LEN]);
+#[derive(Clone, Copy, Debug, Eq, Hash, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct Digest {
+    /// The sixteen bytes, in memory order; words, so that they are copied in two steps.
+    words: [u64; 2],
+}
 
 impl Digest {
     /// Length in bytes.
     pub const LEN: usize = 16;
 
+    /// All zero: no digest.
+    pub const NONE: Self = Self { words: [0; 2] };
+
     /// Wraps the bytes of a digest.
     #[must_use]
-    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        Self(bytes)
+    pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        bytemuck::cast(bytes)
     }
 
     /// The digest's bytes.
     #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
-        &self.0
+    pub fn as_bytes(&self) -> &[u8; Self::LEN] {
+        bytemuck::cast_ref(self)
+    }
+}
+
+impl Ord for Digest {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl PartialOrd for Digest {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -251,11 +269,10 @@ impl Hasher {
     #[inline(always)]
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut bytes = [0; Digest::LEN];
-        for (bytes, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(&self.cv) {
-            *bytes = word.to_le_bytes();
+        let word = |low: u32, high: u32| (u64::from(low) | u64::from(high) << 32).to_le();
+        Digest {
+            words: [word(self.cv[0], self.cv[1]), word(self.cv[2], self.cv[3])],
         }
-        Digest(bytes)
     }
 
     /// Asks for the next join, or puts the finished subtree on the stack.

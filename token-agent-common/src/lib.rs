@@ -20,3 +20,4 @@ pub mod stream;
 mod swar;
 pub mod verdict;
 pub mod window;
+mod words;

@@ -5,11 +5,17 @@
 //! refused. What is refused here is dropped on a guarded interface, since it
 //! might be for a guarded service.
 
-use crate::abi::{Address, FlowKey};
+use crate::{
+    abi::{Address, FlowKey},
+    words,
+};
 
 /// How many bytes of a frame are looked at: Ethernet, two VLAN tags, the longest
 /// IPv4 or some IPv6 extension headers, TCP without options.
 pub const HEADERS: usize = 128;
+
+/// One more than the bytes need: see [`words::unaligned`].
+const WORDS: usize = HEADERS / 8 + 1;
 
 /// How many VLAN tags are walked.
 pub const VLAN_TAGS: usize = 2;
@@ -31,7 +37,7 @@ pub mod flag {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Headers {
-    bytes: [u64; HEADERS / 8],
+    bytes: [u64; WORDS],
 }
 
 /// What a frame is to the guard.
@@ -114,14 +120,12 @@ impl Headers {
     /// All zero.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            bytes: [0; HEADERS / 8],
-        }
+        Self { bytes: [0; WORDS] }
     }
 
     /// Where the frame's bytes go.
     #[inline(always)]
-    pub const fn bytes_mut(&mut self) -> &mut [u64; HEADERS / 8] {
+    pub const fn bytes_mut(&mut self) -> &mut [u64; WORDS] {
         &mut self.bytes
     }
 
@@ -223,7 +227,11 @@ impl Headers {
                 return Frame::Unreadable;
             }
             let length = u32::from(self.byte(next_at + 1));
-            let bytes = if next == AUTHENTICATION { (length + 2) * 4 } else { (length + 1) * 8 };
+            let bytes = if next == AUTHENTICATION {
+                (length + 2) * 4
+            } else {
+                (length + 1) * 8
+            };
             next = self.byte(next_at);
             next_at += bytes;
             walked += 1;
@@ -255,22 +263,17 @@ impl Headers {
 
     /// The eight bytes from `at` on, the first in the lowest bits.
     #[inline(always)]
-    const fn word(&self, at: u32) -> u64 {
-        let index = (at >> 3) as usize;
-        let shift = (at & 7) * 8;
-        let low = u64::from_le(self.bytes[index & (HEADERS / 8 - 1)]);
-        let high = u64::from_le(self.bytes[(index + 1) & (HEADERS / 8 - 1)]);
-        // In two shifts, since a shift by 64 is undefined.
-        (low >> shift) | ((high << 1) << (63 - shift))
+    fn word(&self, at: u32) -> u64 {
+        words::unaligned(&self.bytes, at)
     }
 
     #[inline(always)]
-    const fn byte(&self, at: u32) -> u8 {
+    fn byte(&self, at: u32) -> u8 {
         self.word(at) as u8
     }
 
     #[inline(always)]
-    const fn be16(&self, at: u32) -> u16 {
+    fn be16(&self, at: u32) -> u16 {
         (self.word(at) as u16).swap_bytes()
     }
 }

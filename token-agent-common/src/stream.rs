@@ -174,12 +174,9 @@ impl Reader {
     pub fn turn(&mut self, window: &Window, rules: &Rules<'_>) -> Turn {
         if self.head.is_hashing() {
             self.head.hash();
-            // Reading or telling comes next, in a turn of its own.
-            return Turn::Going;
-        }
-        if self.head.is_complete() {
-            self.head.finish();
-            return Turn::Going;
+            if self.head.is_hashing() || !self.head.is_finished() {
+                return Turn::Going;
+            }
         }
         if self.head.is_finished() {
             if self.told == 0 {
@@ -196,9 +193,12 @@ impl Reader {
             Ok(used) => self.at += used,
             Err(reason) => return Turn::Lost(reason),
         }
-        // Not built yet: chunked bodies, and tunnels.
-        if self.head.is_complete() && (self.head.is_chunked() || self.head.is_connect()) {
-            return Turn::Lost(Reason::Undecided);
+        if self.head.is_complete() {
+            // Not built yet: chunked bodies, and tunnels.
+            if self.head.is_chunked() || self.head.is_connect() {
+                return Turn::Lost(Reason::Undecided);
+            }
+            self.head.finish();
         }
         Turn::Going
     }

@@ -1,8 +1,6 @@
 //! The bytes being looked at: a fixed buffer read in 64-bit words.
-//!
-//! Indexes are masked to the buffer's size, so neither the compiler nor the
-//! kernel's verifier needs a bounds check and no index can panic or leave the
-//! buffer.
+
+use crate::words;
 
 /// How many payload bytes are looked at together.
 pub const CAPACITY: usize = 4096;
@@ -10,7 +8,8 @@ pub const CAPACITY: usize = 4096;
 /// Bytes kept free before the payload, so that a read may start up to one hash block early.
 const MARGIN: u32 = 64;
 
-const WORDS: usize = 1024;
+/// A power of two, and one more: see [`words::unaligned`].
+const WORDS: usize = 1024 + 1;
 const CAPACITY_WORDS: usize = CAPACITY / 8;
 const MARGIN_WORDS: usize = MARGIN as usize / 8;
 
@@ -36,14 +35,8 @@ impl Window {
     /// up to 64 below zero (wrapping).
     #[inline(always)]
     #[must_use]
-    pub const fn word(&self, at: u32) -> u64 {
-        let position = at.wrapping_add(MARGIN);
-        let index = (position >> 3) as usize;
-        let shift = (position & 7) * 8;
-        let low = u64::from_le(self.words[index & (WORDS - 1)]);
-        let high = u64::from_le(self.words[(index + 1) & (WORDS - 1)]);
-        // In two shifts, since a shift by 64 is undefined.
-        (low >> shift) | ((high << 1) << (63 - shift))
+    pub fn word(&self, at: u32) -> u64 {
+        words::unaligned(&self.words, at.wrapping_add(MARGIN))
     }
 
     /// Where the payload goes: `CAPACITY` bytes.

@@ -31,7 +31,9 @@ const IMPOSSIBLE: Action = Action::Drop;
 /// Judges one packet.
 #[inline(always)]
 pub(crate) fn judge<P: Packet>(packet: &P) -> Action {
-    let Some(scratch) = maps::scratch() else { return IMPOSSIBLE };
+    let Some(scratch) = maps::scratch() else {
+        return IMPOSSIBLE;
+    };
     if !packet.load_headers(&mut scratch.headers) {
         return IMPOSSIBLE;
     }
@@ -60,8 +62,10 @@ pub(crate) fn judge<P: Packet>(packet: &P) -> Action {
 /// results leave the registers.
 #[inline(never)]
 fn locate(scratch: &mut Scratch, len: u32) -> u32 {
-    scratch.digest = [0; Digest::LEN];
-    let Scratch { headers, segment, .. } = scratch;
+    scratch.digest = Digest::NONE;
+    let Scratch {
+        headers, segment, ..
+    } = scratch;
     headers.frame(len, segment) as u32
 }
 
@@ -71,12 +75,20 @@ const NO_SERVICE: u32 = 0;
 /// The service the segment is for, the most specific match first.
 #[inline(never)]
 fn listener(scratch: &Scratch) -> u32 {
-    let FlowKey { server, server_port: port, .. } = scratch.segment.flow;
-    let Some(ports) = maps::ports(port) else { return NO_SERVICE };
+    let FlowKey {
+        server,
+        server_port: port,
+        ..
+    } = scratch.segment.flow;
+    let Some(ports) = maps::ports(port) else {
+        return NO_SERVICE;
+    };
     let is_ipv4 = server.is_ipv4();
-    for (matching, applies) in
-        [(Match::Exact, true), (Match::AnyIpv4, is_ipv4), (Match::Any, true)]
-    {
+    for (matching, applies) in [
+        (Match::Exact, true),
+        (Match::AnyIpv4, is_ipv4),
+        (Match::Any, true),
+    ] {
         if applies
             && ports.contains(matching, port)
             && let Some(service) = maps::listener(&ListenKey::new(matching, server, port))
@@ -101,16 +113,19 @@ fn bad_packet<P: Packet>(packet: &P, scratch: &mut Scratch) -> Action {
 fn case<P: Packet>(packet: &P, service: u32) -> Option<Case<'static>> {
     let settings = maps::settings()?;
     let policy = maps::service(service)?;
-    Some(Case { settings, policy, service, interface: packet.interface() })
+    Some(Case {
+        settings,
+        policy,
+        service,
+        interface: packet.interface(),
+    })
 }
 
 #[inline(always)]
-fn judge_segment<P: Packet>(
-    packet: &P,
-    scratch: &mut Scratch,
-    service: u32,
-) -> Action {
-    let Some(case) = case(packet, service) else { return IMPOSSIBLE };
+fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, service: u32) -> Action {
+    let Some(case) = case(packet, service) else {
+        return IMPOSSIBLE;
+    };
     let segment = &scratch.segment;
     if segment.is_bad() {
         scratch.reader.head.reset();
@@ -186,11 +201,7 @@ enum Outcome {
 
 /// Reads the segment; what came of it is in `scratch`.
 #[inline(always)]
-fn read<P: Packet>(
-    packet: &P,
-    scratch: &mut Scratch,
-    case: Case<'_>,
-) {
+fn read<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) {
     // A function of its own, so that the verifier looks at one turn and not at all of them.
     extern "C" fn turn<P: Packet>(_index: u64, turns: *mut c_void) -> i64 {
         // SAFETY: the pointer is the one given to `bpf_loop` below, and the loop is its only user.
@@ -198,7 +209,11 @@ fn read<P: Packet>(
         i64::from(turns.turn())
     }
     let count = Reader::turns(scratch.segment.len);
-    let mut turns = Turns { packet, scratch, case };
+    let mut turns = Turns {
+        packet,
+        scratch,
+        case,
+    };
     let callback: extern "C" fn(u64, *mut c_void) -> i64 = turn::<P>;
     // SAFETY: the callback takes what is passed here, which lives until the loop has ended.
     unsafe {
@@ -223,8 +238,16 @@ impl<P: Packet> Turns<'_, P> {
     /// One turn; true when it was the last.
     #[inline(always)]
     fn turn(&mut self) -> bool {
-        let Scratch { segment, reader, window, .. } = &mut *self.scratch;
-        let rules = Rules { credential: self.case.policy.credential(), key: self.case.settings.key() };
+        let Scratch {
+            segment,
+            reader,
+            window,
+            ..
+        } = &mut *self.scratch;
+        let rules = Rules {
+            credential: self.case.policy.credential(),
+            key: self.case.settings.key(),
+        };
         match reader.turn(window, &rules) {
             Turn::Going => false,
             Turn::Fill { offset, len } => {
@@ -252,11 +275,11 @@ impl<P: Packet> Turns<'_, P> {
     fn request(&mut self, credential: Result<Digest, Reason>) -> bool {
         let reason = match credential {
             Ok(digest) => {
-                self.scratch.digest = *digest.as_bytes();
+                self.scratch.digest = digest;
                 self.verdict()
             }
             Err(reason) => {
-                self.scratch.digest = [0; Digest::LEN];
+                self.scratch.digest = Digest::NONE;
                 reason
             }
         };

@@ -5,7 +5,10 @@
 //! An entry point only turns the outcome into what its hook returns.
 #![no_std]
 #![no_main]
-#![allow(unsafe_code, reason = "helpers, contexts and map values are raw in the kernel")]
+#![allow(
+    unsafe_code,
+    reason = "helpers, contexts and map values are raw in the kernel"
+)]
 
 mod guard;
 mod maps;

@@ -9,7 +9,10 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use token_agent_common::{
-    abi::{AudienceKey, Denial, FlowKey, ListenKey, Ports, Reporting, ServicePolicy, Settings, WAKE_INTERVAL},
+    abi::{
+        AudienceKey, Denial, FlowKey, ListenKey, Ports, Reporting, ServicePolicy, Settings,
+        WAKE_INTERVAL,
+    },
     digest::Digest,
     packet::{Headers, Segment},
     stream::{Flow, Reader},
@@ -24,7 +27,7 @@ pub(crate) struct Scratch {
     /// What the headers say.
     pub(crate) segment: Segment,
     /// The digest of the credential at hand, zero if there is none.
-    pub(crate) digest: [u8; Digest::LEN],
+    pub(crate) digest: Digest,
     /// Requests allowed so far.
     pub(crate) allowed: u32,
     /// How reading ended; see `guard::Outcome`.
@@ -52,7 +55,7 @@ static LISTENERS: HashMap<ListenKey, u32, 1> = HashMap::new();
 static SERVICES: Array<ServicePolicy, 1> = Array::new();
 
 #[btf_map]
-static TOKENS: HashMap<[u8; Digest::LEN], TokenEntry, 1> = HashMap::new();
+static TOKENS: HashMap<Digest, TokenEntry, 1> = HashMap::new();
 
 #[btf_map]
 static AUDIENCES: HashMap<AudienceKey, u8, 1> = HashMap::new();
@@ -74,7 +77,9 @@ static REPORTING: PerCpuArray<Reporting, 1> = PerCpuArray::new();
 #[inline(always)]
 pub(crate) fn scratch() -> Option<&'static mut Scratch> {
     // SAFETY: as above; the kernel's memory is zeroed at first, which is a valid `Scratch`.
-    SCRATCH.get_ptr_mut(0).map(|scratch| unsafe { &mut *scratch })
+    SCRATCH
+        .get_ptr_mut(0)
+        .map(|scratch| unsafe { &mut *scratch })
 }
 
 #[inline(always)]
@@ -100,7 +105,7 @@ pub(crate) fn service(number: u32) -> Option<&'static ServicePolicy> {
 }
 
 #[inline(always)]
-pub(crate) fn token(digest: &[u8; Digest::LEN]) -> Option<&'static TokenEntry> {
+pub(crate) fn token(digest: &Digest) -> Option<&'static TokenEntry> {
     // SAFETY: an entry's memory can be given to another token while this looks
     // at it. Its fields are read once each, and what is read is some token's
     // entry as the agent wrote it or is writing it; a removed token was denied
@@ -113,7 +118,10 @@ pub(crate) fn is_for(audience: Audience, service: u32) -> bool {
     if audience == Audience::EVERY {
         return true;
     }
-    let key = AudienceKey { audience: audience.number(), service };
+    let key = AudienceKey {
+        audience: audience.number(),
+        service,
+    };
     // SAFETY: only whether it is there is used.
     unsafe { AUDIENCES.get(&key).is_some() }
 }
@@ -150,7 +158,9 @@ pub(crate) fn count(index: u32, by: u64) {
 /// once in [`WAKE_INTERVAL`]; it looks again by itself for a while after that.
 #[inline(always)]
 pub(crate) fn report(now: u64, denial: impl FnOnce() -> Denial) {
-    let Some(state) = REPORTING.get_ptr_mut(0) else { return };
+    let Some(state) = REPORTING.get_ptr_mut(0) else {
+        return;
+    };
     // SAFETY: the state is this CPU's own.
     let state = unsafe { &mut *state };
     let Some(mut slot) = DENIALS.reserve(0) else {

@@ -32,13 +32,20 @@ impl Case<'_> {
     /// Whether verdicts are carried out.
     #[inline(always)]
     pub(crate) fn enforces(&self) -> bool {
-        let now = if self.policy.is_overridden() { self.now() } else { 0 };
+        let now = if self.policy.is_overridden() {
+            self.now()
+        } else {
+            0
+        };
         self.policy.enforces(now)
     }
 
     #[inline(always)]
     pub(crate) fn count(&self, reason: Reason, by: u32) {
-        maps::count(counter_index(self.service, self.enforces(), reason), u64::from(by));
+        maps::count(
+            counter_index(self.service, self.enforces(), reason),
+            u64::from(by),
+        );
     }
 
     /// Counts and reports a denial of what `scratch` holds, and says what follows from it.

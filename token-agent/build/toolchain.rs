@@ -146,6 +146,8 @@ impl Toolchain {
             "-Clink-arg=--btf".into(),
             // Otherwise every clearing of a few words becomes a call of a byte loop.
             "-Clink-arg=--disable-expand-memcpy-in-order".into(),
+            // Otherwise every unaligned load of a word becomes eight loads of a byte.
+            "-Clink-arg=--cpu-features=+allows-misaligned-mem-access".into(),
             // 32-bit atomics, and smaller code; every kernel from 5.1 on runs it.
             "-Ctarget-cpu=v3".into(),
             // In dependencies too: more units can break the 512-byte stack.

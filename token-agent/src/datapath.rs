@@ -106,7 +106,11 @@ impl Datapath {
         let mut object = object::load(config)?;
         let maps = maps::Maps::new(&mut object, config, key)?;
         let denials = Some(Denials::new(&mut object)?);
-        Ok(Self { object, maps, denials })
+        Ok(Self {
+            object,
+            maps,
+            denials,
+        })
     }
 
     /// Guards the configured interfaces: attaches, or replaces what an earlier run left pinned.
@@ -146,7 +150,11 @@ impl Datapath {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn put_audience(&mut self, audience: Audience, service: ServiceNumber) -> Result<(), DatapathError> {
+    pub fn put_audience(
+        &mut self,
+        audience: Audience,
+        service: ServiceNumber,
+    ) -> Result<(), DatapathError> {
         self.maps.put_audience(audience, service)
     }
 

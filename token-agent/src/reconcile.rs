@@ -40,7 +40,9 @@ impl Reconciler {
     /// A reconciler for these services, in the order of the configuration.
     #[must_use]
     pub fn new(services: &[Service]) -> Self {
-        Self { audiences: Audiences::new(services.iter().map(|service| service.name.as_str())) }
+        Self {
+            audiences: Audiences::new(services.iter().map(|service| service.name.as_str())),
+        }
     }
 
     /// Makes the kernel hold exactly `wanted`.
@@ -53,7 +55,10 @@ impl Reconciler {
         wanted: &[Enforced],
     ) -> Result<Outcome, DatapathError> {
         let actual = kernel.tokens()?;
-        let wanted = wanted.iter().map(|enforced| (enforced.digest, self.entry(enforced))).collect();
+        let wanted = wanted
+            .iter()
+            .map(|enforced| (enforced.digest, self.entry(enforced)))
+            .collect();
         self.execute(kernel, Plan::between(&wanted, &actual))
     }
 
@@ -71,7 +76,13 @@ impl Reconciler {
             .iter()
             .map(|enforced| (enforced.digest, self.entry(enforced)))
             .collect();
-        self.execute(kernel, Plan { removals: change.removals.clone(), puts })
+        self.execute(
+            kernel,
+            Plan {
+                removals: change.removals.clone(),
+                puts,
+            },
+        )
     }
 
     /// The verdict on `wanted`'s token at `service`, at `now` in nanoseconds
@@ -113,10 +124,23 @@ impl Reconciler {
 }
 
 fn entry(wanted: &Enforced, audience: token_agent_common::verdict::Audience) -> TokenEntry {
-    let state = if wanted.revoked { TokenState::Revoked } else { TokenState::Active };
-    TokenEntry::new(nanoseconds(wanted.not_before), nanoseconds(wanted.expires_at), audience, state)
+    let state = if wanted.revoked {
+        TokenState::Revoked
+    } else {
+        TokenState::Active
+    };
+    TokenEntry::new(
+        nanoseconds(wanted.not_before),
+        nanoseconds(wanted.expires_at),
+        audience,
+        state,
+    )
 }
 
 fn nanoseconds(time: jiff::Timestamp) -> u64 {
-    u64::try_from(time.as_nanosecond()).unwrap_or(if time.as_nanosecond() < 0 { 0 } else { u64::MAX })
+    u64::try_from(time.as_nanosecond()).unwrap_or(if time.as_nanosecond() < 0 {
+        0
+    } else {
+        u64::MAX
+    })
 }

@@ -108,7 +108,10 @@ fn reads_ipv4_and_ipv6_behind_vlan_tags_and_options() {
                 let mut frame = ethernet(ETHERTYPE_IPV6, tags);
                 frame.extend(ipv6(extensions, &body));
                 let got = segment(&frame);
-                assert_eq!((got.flow.client, got.flow.server), (Address::new([1; 16]), Address::new([2; 16])));
+                assert_eq!(
+                    (got.flow.client, got.flow.server),
+                    (Address::new([1; 16]), Address::new([2; 16]))
+                );
                 assert_eq!((got.payload as usize, got.len), (frame.len() - 7, 7));
             }
         }
@@ -136,7 +139,11 @@ fn refuses_what_it_cannot_read() {
     fragment.extend(ipv6(&[(FRAGMENT, 8)], &body));
     assert_eq!(
         read(&fragment).1.flow,
-        FlowKey { client: Address::new([1; 16]), server: Address::new([2; 16]), ..FlowKey::NONE }
+        FlowKey {
+            client: Address::new([1; 16]),
+            server: Address::new([2; 16]),
+            ..FlowKey::NONE
+        }
     );
     for (what, got, expected) in [
         ("wrong version", frame4(|p| p[0] = 0x55), Frame::Unreadable),

@@ -8,7 +8,7 @@ use axum::{Router, body::Body, extract::Request, http::Response};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, UnixListener, UnixStream},
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -55,7 +55,7 @@ const HEAD_FIELDS: usize = 64;
 /// How long requests may go on when the agent ends.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a refusal may take to be taken.
+/// How long a refusal waits to be asked for, and how long it may take to be taken.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// Tells that the agent ends.
@@ -262,6 +262,8 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, problem: &Prob
         problem.status,
         body.len(),
     );
+    // A client that did not ask yet does not expect an answer, and would not understand it.
+    let _ = timeout(REFUSAL_TIME, stream.read(&mut [0; 1024])).await;
     let told = async {
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await?;

@@ -19,8 +19,7 @@ use aya::{
 use nix::errno::Errno;
 
 use super::{
-    Interface, InterfaceState, Which,
-    clsact,
+    Interface, InterfaceState, Which, clsact,
     device::{self, Device},
     error::{DatapathError, errno},
     object,
@@ -36,7 +35,12 @@ pub(super) fn attach(object: &mut Ebpf, config: &Config) -> Result<Vec<Interface
     let mut interfaces = Vec::new();
     let mut kept = Vec::new();
     for device in &devices {
-        if config.datapath.interfaces.iter().any(|pattern| pattern.matches(&device.name)) {
+        if config
+            .datapath
+            .interfaces
+            .iter()
+            .any(|pattern| pattern.matches(&device.name))
+        {
             let attached = attach_device(object, &pins, device, config.datapath.hook);
             if let Ok((pin, _)) = &attached {
                 kept.push(*pin);
@@ -67,13 +71,20 @@ pub(super) fn detach(pin_dir: &Path, which: &Which) -> Result<Vec<String>, Datap
         devices
             .iter()
             .find(|device| device.index == pin.ifindex)
-            .map_or_else(|| format!("interface {} (gone)", pin.ifindex), |device| device.name.clone())
+            .map_or_else(
+                || format!("interface {} (gone)", pin.ifindex),
+                |device| device.name.clone(),
+            )
     };
     let guarded = pins.list()?;
     if let Which::Named(names) = which
-        && let Some(unknown) = names.iter().find(|wanted| !guarded.iter().any(|pin| name(pin) == **wanted))
+        && let Some(unknown) = names
+            .iter()
+            .find(|wanted| !guarded.iter().any(|pin| name(pin) == **wanted))
     {
-        return Err(DatapathError::NotGuarded { name: unknown.clone() });
+        return Err(DatapathError::NotGuarded {
+            name: unknown.clone(),
+        });
     }
     let mut detached = Vec::new();
     for pin in guarded {
@@ -105,13 +116,29 @@ fn attach_device(
     hook: Hook,
 ) -> Result<(Pin, Mode), DatapathError> {
     let native = |object: &mut Ebpf| {
-        attach_xdp(object::xdp(object)?, pins, device, XdpMode::Driver)
-            .map(|pin| (pin, Mode { hook: "xdp", mode: "native" }))
+        attach_xdp(object::xdp(object)?, pins, device, XdpMode::Driver).map(|pin| {
+            (
+                pin,
+                Mode {
+                    hook: "xdp",
+                    mode: "native",
+                },
+            )
+        })
     };
     match hook {
         Hook::Xdp => native(object),
-        Hook::XdpGeneric => attach_xdp(object::xdp(object)?, pins, device, XdpMode::Skb)
-            .map(|pin| (pin, Mode { hook: "xdp", mode: "generic" })),
+        Hook::XdpGeneric => {
+            attach_xdp(object::xdp(object)?, pins, device, XdpMode::Skb).map(|pin| {
+                (
+                    pin,
+                    Mode {
+                        hook: "xdp",
+                        mode: "generic",
+                    },
+                )
+            })
+        }
         Hook::Tc => attach_tc(object::tc(object)?, pins, device),
         Hook::Clsact => attach_clsact(object::tc(object)?, pins, device),
         Hook::Auto if device.is_hardware => match native(object) {
@@ -128,7 +155,10 @@ fn attach_xdp(
     device: &Device,
     mode: XdpMode,
 ) -> Result<Pin, DatapathError> {
-    let pin = Pin { ifindex: device.index, kind: Kind::Xdp };
+    let pin = Pin {
+        ifindex: device.index,
+        kind: Kind::Xdp,
+    };
     if let Ok(pinned) = PinnedLink::from_pin(pins.path(pin)) {
         let link = XdpLink::try_from(FdLink::from(pinned)).map_err(DatapathError::Link)?;
         match program.attach_to_link(link) {
@@ -138,13 +168,15 @@ fn attach_xdp(
             Err(error) => return Err(DatapathError::Attach(error)),
         }
     }
-    let id = program.attach_to_if_index(device.index, mode).map_err(|error| match device.xdp {
-        Some(program) => DatapathError::SlotTaken { program },
-        None if is(&error, Errno::EOPNOTSUPP) || is(&error, Errno::ERANGE) => {
-            DatapathError::NoNativeXdp
-        }
-        None => DatapathError::Attach(error),
-    })?;
+    let id = program
+        .attach_to_if_index(device.index, mode)
+        .map_err(|error| match device.xdp {
+            Some(program) => DatapathError::SlotTaken { program },
+            None if is(&error, Errno::EOPNOTSUPP) || is(&error, Errno::ERANGE) => {
+                DatapathError::NoNativeXdp
+            }
+            None => DatapathError::Attach(error),
+        })?;
     let link = program.take_link(id).map_err(DatapathError::Attach)?;
     // Not a link on kernels that only know netlink; it is dropped and thereby detached then.
     let link: FdLink = link.try_into().map_err(DatapathError::Link)?;
@@ -160,8 +192,14 @@ fn attach_tc(
     if object::kernel_version().is_some_and(|kernel| kernel < FIRST_WITH_TCX) {
         return attach_clsact(program, pins, device);
     }
-    let attached = Mode { hook: "tc", mode: "tcx" };
-    let pin = Pin { ifindex: device.index, kind: Kind::Tcx };
+    let attached = Mode {
+        hook: "tc",
+        mode: "tcx",
+    };
+    let pin = Pin {
+        ifindex: device.index,
+        kind: Kind::Tcx,
+    };
     if let Ok(pinned) = PinnedLink::from_pin(pins.path(pin)) {
         let link =
             SchedClassifierLink::try_from(FdLink::from(pinned)).map_err(DatapathError::Link)?;
@@ -191,20 +229,33 @@ fn attach_clsact(
 ) -> Result<(Pin, Mode), DatapathError> {
     let before = pins.list()?;
     let ours = [Kind::Clsact, Kind::ClsactQdisc]
-        .map(|kind| Pin { ifindex: device.index, kind })
+        .map(|kind| Pin {
+            ifindex: device.index,
+            kind,
+        })
         .into_iter()
         .find(|pin| before.contains(pin));
     let added = clsact::add_qdisc(&device.name)?;
     let pin = ours.unwrap_or(Pin {
         ifindex: device.index,
-        kind: if added { Kind::ClsactQdisc } else { Kind::Clsact },
+        kind: if added {
+            Kind::ClsactQdisc
+        } else {
+            Kind::Clsact
+        },
     });
     let attached = attach_filter(program, pins, device, pin, ours.is_some());
     if attached.is_err() && added {
         clsact::remove_qdisc(device.index)?;
     }
     attached?;
-    Ok((pin, Mode { hook: "tc", mode: "clsact" }))
+    Ok((
+        pin,
+        Mode {
+            hook: "tc",
+            mode: "clsact",
+        },
+    ))
 }
 
 fn attach_filter(
@@ -214,7 +265,11 @@ fn attach_filter(
     pin: Pin,
     replace: bool,
 ) -> Result<(), DatapathError> {
-    let options = NlOptions { priority: clsact::PRIORITY, handle: clsact::HANDLE, classid: None };
+    let options = NlOptions {
+        priority: clsact::PRIORITY,
+        handle: clsact::HANDLE,
+        classid: None,
+    };
     let id = if replace {
         let existing = SchedClassifierLink::attached(
             &device.name,
@@ -237,7 +292,9 @@ fn attach_filter(
     // The pin is only a note; the newest program's is as good as the first's.
     pins.remove(pin)?;
     let path = pins.path(pin);
-    program.pin(&path).map_err(|source| DatapathError::Pin { path, source })?;
+    program
+        .pin(&path)
+        .map_err(|source| DatapathError::Pin { path, source })?;
     // The filter stays without us: forget the handle that would detach it.
     std::mem::forget(link);
     Ok(())
@@ -257,7 +314,8 @@ fn release(pins: &Pins, pin: Pin) -> Result<(), DatapathError> {
 /// Pins the link. If that fails, dropping it detaches the program.
 fn keep(link: FdLink, pins: &Pins, pin: Pin) -> Result<Pin, DatapathError> {
     let path = pins.path(pin);
-    link.pin(&path).map_err(|source| DatapathError::Pin { path, source })?;
+    link.pin(&path)
+        .map_err(|source| DatapathError::Pin { path, source })?;
     Ok(pin)
 }
 

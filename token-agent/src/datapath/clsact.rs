@@ -26,7 +26,9 @@ pub(super) fn add_qdisc(name: &str) -> Result<bool, DatapathError> {
 
 /// Removes the guard's filter; that it or the interface is gone is fine.
 pub(super) fn remove_filter(ifindex: u32) -> Result<(), DatapathError> {
-    let Some(name) = name(ifindex) else { return Ok(()) };
+    let Some(name) = name(ifindex) else {
+        return Ok(());
+    };
     let filter =
         SchedClassifierLink::attached(&name, TcAttachType::Ingress, PRIORITY, HANDLE, None)
             .map_err(DatapathError::Interfaces)?;
@@ -48,10 +50,16 @@ pub(super) fn remove_qdisc(ifindex: u32) -> Result<(), DatapathError> {
         let mut request = handle.qdisc().del(ifindex as i32);
         let message = request.message_mut();
         message.header.parent = netlink_packet_route::tc::TcHandle::CLSACT;
-        message.header.handle = netlink_packet_route::tc::TcHandle { major: 0xffff, minor: 0 };
-        request.execute().await.map_err(|error| match error {
-            rtnetlink::Error::NetlinkError(message) => message.to_io(),
-            other => io::Error::other(other),
+        message.header.handle = netlink_packet_route::tc::TcHandle {
+            major: 0xffff,
+            minor: 0,
+        };
+        request.execute().await.map_err(|error| {
+            if let rtnetlink::Error::NetlinkError(message) = error {
+                message.to_io()
+            } else {
+                io::Error::other(error)
+            }
         })
     });
     match removed {
@@ -70,10 +78,14 @@ pub(super) fn blocking<T: Send>(
 ) -> io::Result<T> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             runtime.block_on(future)
         });
-        thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread failed")))
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the thread failed")))
     })
 }
 

@@ -26,10 +26,19 @@ const LOOK_AGAIN: Duration = Duration::from_nanos(WAKE_INTERVAL * 5);
 impl Denials {
     pub(super) fn new(object: &mut Ebpf) -> Result<Self, DatapathError> {
         const NAME: &str = "DENIALS";
-        let map = object.take_map(NAME).ok_or(DatapathError::Incomplete { what: NAME })?;
-        let ring = RingBuf::try_from(map)
-            .map_err(|source| DatapathError::Map { operation: "read", map: NAME, source })?;
-        Ok(Self { ring: Some(ring), watched: None, lively: false })
+        let map = object
+            .take_map(NAME)
+            .ok_or(DatapathError::Incomplete { what: NAME })?;
+        let ring = RingBuf::try_from(map).map_err(|source| DatapathError::Map {
+            operation: "read",
+            map: NAME,
+            source,
+        })?;
+        Ok(Self {
+            ring: Some(ring),
+            watched: None,
+            lively: false,
+        })
     }
 
     /// Waits for denials and gives them to `take`, as many as there are. Cancel safe.

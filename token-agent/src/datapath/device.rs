@@ -25,7 +25,13 @@ pub(super) fn list() -> io::Result<Vec<Device>> {
     let messages: Vec<LinkMessage> = blocking(async {
         let (connection, handle, _) = rtnetlink::new_connection()?;
         tokio::spawn(connection);
-        handle.link().get().execute().try_collect().await.map_err(io::Error::other)
+        handle
+            .link()
+            .get()
+            .execute()
+            .try_collect()
+            .await
+            .map_err(io::Error::other)
     })?;
     Ok(messages.iter().filter_map(device).collect())
 }
@@ -39,13 +45,22 @@ fn device(message: &LinkMessage) -> Option<Device> {
             name = Some(found.clone());
         } else if let LinkAttribute::Xdp(attributes) = attribute {
             xdp = attributes.iter().find_map(|attribute| {
-                if let LinkXdp::ProgId(id) = attribute { Some(*id) } else { None }
+                if let LinkXdp::ProgId(id) = attribute {
+                    Some(*id)
+                } else {
+                    None
+                }
             });
         } else if let LinkAttribute::LinkInfo(infos) = attribute {
             is_hardware &= !infos.iter().any(is_software);
         }
     }
-    Some(Device { index: message.header.index, name: name?, is_hardware, xdp })
+    Some(Device {
+        index: message.header.index,
+        name: name?,
+        is_hardware,
+        xdp,
+    })
 }
 
 /// Software devices say what kind they are; cards do not.

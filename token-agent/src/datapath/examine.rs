@@ -22,7 +22,8 @@ pub(super) fn examine(config: Option<&Config>) -> Vec<Finding> {
             "run it with sudo".into(),
         ));
     }
-    if fs::read_to_string("/proc/sys/net/core/bpf_jit_enable").is_ok_and(|text| text.trim() == "0") {
+    if fs::read_to_string("/proc/sys/net/core/bpf_jit_enable").is_ok_and(|text| text.trim() == "0")
+    {
         findings.push(warning(
             "jit-off",
             "/proc/sys/net/core/bpf_jit_enable is 0: programs are interpreted, several times slower".into(),
@@ -82,7 +83,11 @@ fn examine_interfaces(config: &Config, findings: &mut Vec<Finding>) {
     };
     let pinned = Pins::new(&config.agent.pin_dir).list().unwrap_or_default();
     for device in devices.iter().filter(|device| wants_xdp(device)) {
-        let configured = config.datapath.interfaces.iter().any(|p| p.matches(&device.name));
+        let configured = config
+            .datapath
+            .interfaces
+            .iter()
+            .any(|p| p.matches(&device.name));
         let ours = pinned.iter().any(|pin| pin.ifindex == device.index);
         if let Some(program) = device.xdp
             && configured
@@ -98,9 +103,19 @@ fn examine_interfaces(config: &Config, findings: &mut Vec<Finding>) {
 }
 
 const fn error(id: &'static str, evidence: String, remedy: String) -> Finding {
-    Finding { id, severity: "error", evidence, remedy }
+    Finding {
+        id,
+        severity: "error",
+        evidence,
+        remedy,
+    }
 }
 
 const fn warning(id: &'static str, evidence: String, remedy: String) -> Finding {
-    Finding { id, severity: "warning", evidence, remedy }
+    Finding {
+        id,
+        severity: "warning",
+        evidence,
+        remedy,
+    }
 }

@@ -99,8 +99,13 @@ impl Maps {
         digest: &Digest,
         entry: &TokenEntry,
     ) -> Result<(), DatapathError> {
-        put(&mut self.tokens, *digest.as_bytes(), Raw(*entry), &mut self.tokens_used)
-            .map_err(write("TOKENS"))
+        put(
+            &mut self.tokens,
+            *digest.as_bytes(),
+            Raw(*entry),
+            &mut self.tokens_used,
+        )
+        .map_err(write("TOKENS"))
     }
 
     pub(super) fn remove_token(&mut self, digest: &Digest) -> Result<(), DatapathError> {
@@ -117,7 +122,10 @@ impl Maps {
         audience: Audience,
         service: ServiceNumber,
     ) -> Result<(), DatapathError> {
-        let key = AudienceKey { audience: audience.number(), service: service.0 };
+        let key = AudienceKey {
+            audience: audience.number(),
+            service: service.0,
+        };
         put(&mut self.audiences, Raw(key), 1, &mut self.audiences_used).map_err(write("AUDIENCES"))
     }
 
@@ -157,7 +165,12 @@ impl Maps {
                     let count = sum(&self.counters, index).map_err(read("COUNTERS"))?;
                     if count > 0 {
                         let service = (service > 0).then_some(ServiceNumber(service));
-                        found.push(Counter { service, enforced, reason, count });
+                        found.push(Counter {
+                            service,
+                            enforced,
+                            reason,
+                            count,
+                        });
                     }
                 }
             }
@@ -173,14 +186,24 @@ impl Maps {
 
     pub(super) fn usage(&self) -> Vec<MapUse> {
         vec![
-            MapUse { name: "tokens", used: self.tokens_used, capacity: self.tokens_capacity },
-            MapUse { name: "audiences", used: self.audiences_used, capacity: MAX_AUDIENCES },
+            MapUse {
+                name: "tokens",
+                used: self.tokens_used,
+                capacity: self.tokens_capacity,
+            },
+            MapUse {
+                name: "audiences",
+                used: self.audiences_used,
+                capacity: MAX_AUDIENCES,
+            },
         ]
     }
 
     fn write_settings(&mut self) -> Result<(), DatapathError> {
         let settings = Settings::new(self.key, self.tai_offset);
-        self.settings.set(0, Raw(settings), 0).map_err(write("SETTINGS"))
+        self.settings
+            .set(0, Raw(settings), 0)
+            .map_err(write("SETTINGS"))
     }
 
     fn write_policies(&mut self) -> Result<(), DatapathError> {
@@ -189,9 +212,13 @@ impl Maps {
             if let Some((mode, until)) = self.overrides.get(&number) {
                 policy = policy.overridden(*mode, *until);
             }
-            self.services.set(number, Raw(policy), 0).map_err(write("SERVICES"))?;
+            self.services
+                .set(number, Raw(policy), 0)
+                .map_err(write("SERVICES"))?;
         }
-        self.services.set(0, Raw(self.policy_of_nobody()), 0).map_err(write("SERVICES"))
+        self.services
+            .set(0, Raw(self.policy_of_nobody()), 0)
+            .map_err(write("SERVICES"))
     }
 
     /// What belongs to no one service is dropped as long as any service is enforced.
@@ -226,7 +253,9 @@ impl Maps {
 
 fn policies(services: &[Service]) -> Vec<ServicePolicy> {
     let nobody = no_policy(Mode::Enforce);
-    std::iter::once(nobody).chain(services.iter().map(policy)).collect()
+    std::iter::once(nobody)
+        .chain(services.iter().map(policy))
+        .collect()
 }
 
 fn no_policy(mode: Mode) -> ServicePolicy {
@@ -260,14 +289,17 @@ fn fill_listeners(object: &mut Ebpf, services: &[Service]) -> Result<(), Datapat
             for port in [listen.port, 0] {
                 let key = ListenKey::new(matching, address, port);
                 let number = place as u32 + 1;
-                listeners.insert(Raw(key), number, 0).map_err(write("LISTENERS"))?;
+                listeners
+                    .insert(Raw(key), number, 0)
+                    .map_err(write("LISTENERS"))?;
                 ports[Ports::index(port) as usize].insert(matching, port);
             }
         }
     }
     let mut map: Array<MapData, Raw<Ports>> = take(object, "PORTS")?;
     for (index, ports) in ports.into_iter().enumerate() {
-        map.set(index as u32, Raw(ports), 0).map_err(write("PORTS"))?;
+        map.set(index as u32, Raw(ports), 0)
+            .map_err(write("PORTS"))?;
     }
     Ok(())
 }
@@ -276,7 +308,10 @@ fn listen_match(listen: &Listen) -> (Match, Address) {
     match listen.address {
         ListenAddress::Any => (Match::Any, Address::NONE),
         ListenAddress::AnyV4 => (Match::AnyIpv4, Address::NONE),
-        ListenAddress::Ip(IpAddr::V4(address)) => (Match::Exact, Address::new(address.to_ipv6_mapped().octets())),
+        ListenAddress::Ip(IpAddr::V4(address)) => (
+            Match::Exact,
+            Address::new(address.to_ipv6_mapped().octets()),
+        ),
         ListenAddress::Ip(IpAddr::V6(address)) => (Match::Exact, Address::new(address.octets())),
     }
 }
@@ -285,9 +320,8 @@ fn listen_match(listen: &Listen) -> (Match, Address) {
 fn tai_offset() -> i32 {
     use nix::time::{ClockId, clock_gettime};
     const CLOCK_TAI: ClockId = ClockId::from_raw(nix::libc::CLOCK_TAI);
-    let seconds = |clock| {
-        clock_gettime(clock).map(|time| time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9)
-    };
+    let seconds =
+        |clock| clock_gettime(clock).map(|time| time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9);
     match (seconds(CLOCK_TAI), seconds(ClockId::CLOCK_REALTIME)) {
         (Ok(tai), Ok(utc)) => (tai - utc).round() as i32,
         _ => 0,
@@ -298,7 +332,9 @@ fn take<M: TryFrom<Map, Error = MapError>>(
     object: &mut Ebpf,
     name: &'static str,
 ) -> Result<M, DatapathError> {
-    let map = object.take_map(name).ok_or(DatapathError::Incomplete { what: name })?;
+    let map = object
+        .take_map(name)
+        .ok_or(DatapathError::Incomplete { what: name })?;
     M::try_from(map).map_err(read(name))
 }
 
@@ -331,9 +367,17 @@ fn is(error: &MapError, number: Errno) -> bool {
 }
 
 fn read(map: &'static str) -> impl Fn(MapError) -> DatapathError {
-    move |source| DatapathError::Map { operation: "read", map, source }
+    move |source| DatapathError::Map {
+        operation: "read",
+        map,
+        source,
+    }
 }
 
 fn write(map: &'static str) -> impl Fn(MapError) -> DatapathError {
-    move |source| DatapathError::Map { operation: "write", map, source }
+    move |source| DatapathError::Map {
+        operation: "write",
+        map,
+        source,
+    }
 }

@@ -27,7 +27,11 @@ pub(super) const TC: &str = "guard_tc";
 pub(super) fn load(config: &Config) -> Result<Ebpf, DatapathError> {
     require_kernel()?;
     let services = config.services.len() as u32;
-    let listeners: usize = config.services.iter().map(|service| service.listen.len()).sum();
+    let listeners: usize = config
+        .services
+        .iter()
+        .map(|service| service.listen.len())
+        .sum();
     let mut object = EbpfLoader::new()
         .verifier_log_level(VerifierLogLevel::STATS)
         // Each listener has a second key, for any port.
@@ -39,10 +43,18 @@ pub(super) fn load(config: &Config) -> Result<Ebpf, DatapathError> {
         .map_max_entries("COUNTERS", abi::counters(services))
         .load(OBJECT)
         .map_err(|error| {
-            if is_permission(&error) { DatapathError::NotPermitted } else { DatapathError::Load(error) }
+            if is_permission(&error) {
+                DatapathError::NotPermitted
+            } else {
+                DatapathError::Load(error)
+            }
         })?;
-    xdp(&mut object)?.load().map_err(|source| refused(XDP, source))?;
-    tc(&mut object)?.load().map_err(|source| refused(TC, source))?;
+    xdp(&mut object)?
+        .load()
+        .map_err(|source| refused(XDP, source))?;
+    tc(&mut object)?
+        .load()
+        .map_err(|source| refused(TC, source))?;
     Ok(object)
 }
 
@@ -71,7 +83,10 @@ pub(super) fn require_kernel() -> Result<(), DatapathError> {
     let (major, minor, patch) = OLDEST_KERNEL;
     match kernel_version() {
         Some(found) if found < KernelVersion::new(major, minor, patch) => {
-            Err(DatapathError::KernelTooOld { found: format!("{found:?}"), needed: "6.1" })
+            Err(DatapathError::KernelTooOld {
+                found: format!("{found:?}"),
+                needed: "6.1",
+            })
         }
         // If it cannot be told, the verifier will tell.
         Some(_) | None => Ok(()),
@@ -87,5 +102,8 @@ fn refused(program: &'static str, source: ProgramError) -> DatapathError {
 }
 
 fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
-    matches!(errno(error).map(Errno::from_raw), Some(Errno::EPERM | Errno::EACCES))
+    matches!(
+        errno(error).map(Errno::from_raw),
+        Some(Errno::EPERM | Errno::EACCES)
+    )
 }

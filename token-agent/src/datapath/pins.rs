@@ -63,20 +63,27 @@ impl Pins {
     }
 
     pub(super) fn path(&self, pin: Pin) -> PathBuf {
-        self.links().join(format!("{}-{}", pin.ifindex, pin.kind.as_str()))
+        self.links()
+            .join(format!("{}-{}", pin.ifindex, pin.kind.as_str()))
     }
 
     /// Makes the directory, which must be on a BPF file system.
     pub(super) fn create(&self) -> Result<(), DatapathError> {
         if !self.is_on_bpffs() {
-            return Err(DatapathError::NotBpffs { path: self.root.clone() });
+            return Err(DatapathError::NotBpffs {
+                path: self.root.clone(),
+            });
         }
         let links = self.links();
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&links)
-            .map_err(|source| DatapathError::File { operation: "create", path: links, source })
+            .map_err(|source| DatapathError::File {
+                operation: "create",
+                path: links,
+                source,
+            })
     }
 
     /// Whether the directory is on a BPF file system, or would be.
@@ -90,7 +97,11 @@ impl Pins {
     /// The pins there are; none if there is no directory.
     pub(super) fn list(&self) -> Result<Vec<Pin>, DatapathError> {
         let path = self.links();
-        let failed = |source| DatapathError::File { operation: "list", path: path.clone(), source };
+        let failed = |source| DatapathError::File {
+            operation: "list",
+            path: path.clone(),
+            source,
+        };
         let entries = match fs::read_dir(&path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -111,7 +122,11 @@ impl Pins {
         match fs::remove_file(&path) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(source) => Err(DatapathError::File { operation: "remove", path, source }),
+            Err(source) => Err(DatapathError::File {
+                operation: "remove",
+                path,
+                source,
+            }),
         }
     }
 
@@ -125,7 +140,10 @@ impl Pins {
 fn parse(name: &str) -> Option<Pin> {
     let (ifindex, kind) = name.split_once('-')?;
     let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind)?;
-    Some(Pin { ifindex: ifindex.parse().ok()?, kind })
+    Some(Pin {
+        ifindex: ifindex.parse().ok()?,
+        kind,
+    })
 }
 
 #[cfg(test)]
@@ -138,7 +156,10 @@ mod tests {
         for kind in Kind::ALL {
             let pin = Pin { ifindex: 17, kind };
             let path = pins.path(pin);
-            assert_eq!(parse(path.file_name().unwrap().to_str().unwrap()), Some(pin));
+            assert_eq!(
+                parse(path.file_name().unwrap().to_str().unwrap()),
+                Some(pin)
+            );
         }
         for other in ["", "17", "17-", "x-xdp", "17-xdp2", "-xdp"] {
             assert_eq!(parse(other), None, "{other:?}");

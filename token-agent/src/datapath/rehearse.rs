@@ -35,13 +35,20 @@ pub(super) fn rehearse(
 ) -> Result<Rehearsal, DatapathError> {
     const XDP_PASS: u32 = 2;
     const TC_ACT_UNSPEC: u32 = u32::MAX;
-    let options = || TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::new() };
+    let options = || TestRunOptions {
+        data_in: Some(frame),
+        repeat,
+        ..TestRunOptions::new()
+    };
     let (ran, pass) = match program {
         Program::Tc => (object::tc(object)?.test_run(options()), TC_ACT_UNSPEC),
         Program::Xdp => (object::xdp(object)?.test_run(options()), XDP_PASS),
     };
     let ran = ran.map_err(refused(program))?;
-    Ok(Rehearsal { passed: ran.return_value == pass, duration: ran.duration })
+    Ok(Rehearsal {
+        passed: ran.return_value == pass,
+        duration: ran.duration,
+    })
 }
 
 pub(super) fn verified_instructions(
@@ -52,7 +59,10 @@ pub(super) fn verified_instructions(
         Program::Tc => object::tc(object)?.info(),
         Program::Xdp => object::xdp(object)?.info(),
     };
-    Ok(info.map_err(refused(program))?.verified_instruction_count().unwrap_or(0))
+    Ok(info
+        .map_err(refused(program))?
+        .verified_instruction_count()
+        .unwrap_or(0))
 }
 
 fn refused(program: Program) -> impl Fn(ProgramError) -> DatapathError {

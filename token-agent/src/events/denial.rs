@@ -46,7 +46,7 @@ pub fn verdict(denial: &Denial, names: Names) -> Event {
 /// The digest in `denial`, if there is one.
 #[must_use]
 pub(crate) fn digest(denial: &Denial) -> Option<Digest> {
-    (denial.digest != [0; Digest::LEN]).then(|| Digest::from_bytes(denial.digest))
+    (denial.digest != Digest::NONE).then_some(denial.digest)
 }
 
 /// The method's first eight bytes. They come from the network: only what a
@@ -83,7 +83,7 @@ mod tests {
         Denial {
             time: 1_700_000_000_000_000_000,
             method: *b"GET\0\0\0\0\0",
-            digest: [0xab; 16],
+            digest: Digest::from_bytes([0xab; 16]),
             flow: FlowKey {
                 client: Address::new(Ipv4Addr::new(10, 0, 0, 9).to_ipv6_mapped().octets()),
                 client_port: 4711,
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn what_is_not_there_is_null() {
         let mut denial = denial();
-        denial.digest = [0; 16];
+        denial.digest = Digest::NONE;
         denial.reason = u8::MAX;
         let event = verdict(&denial, Names::default());
         assert_eq!(

@@ -38,14 +38,18 @@ impl Audiences {
         if services.is_empty() {
             return Audience::EVERY;
         }
-        let set: BTreeSet<_> =
-            services.iter().filter_map(|name| self.services.get(name)).copied().collect();
+        let set: BTreeSet<_> = services
+            .iter()
+            .filter_map(|name| self.services.get(name))
+            .copied()
+            .collect();
         if let Some(number) = self.numbers.get(&set) {
             return Audience::set(*number);
         }
         let number = NonZeroU32::MIN.saturating_add(self.sets.len() as u32);
         let audience = Audience::set(number);
-        self.unannounced.extend(set.iter().map(|service| (audience, *service)));
+        self.unannounced
+            .extend(set.iter().map(|service| (audience, *service)));
         self.numbers.insert(set.clone(), number);
         self.sets.push(set);
         audience
@@ -56,7 +60,9 @@ impl Audiences {
             return true;
         }
         let set = self.sets.get(audience.number() as usize - 1);
-        self.services.get(service).is_some_and(|service| set.is_some_and(|set| set.contains(service)))
+        self.services
+            .get(service)
+            .is_some_and(|service| set.is_some_and(|set| set.contains(service)))
     }
 
     /// The next pair to tell the kernel; [`announced`](Self::announced) when it was.
@@ -75,7 +81,12 @@ mod tests {
 
     #[test]
     fn the_same_services_are_the_same_audience() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
         let mut audiences = Audiences::new(["a", "b", "c"].into_iter());
         let ab = audiences.intern(&names(&["a", "b"]));
         let ba = audiences.intern(&names(&["b", "a", "gone"]));
@@ -93,13 +104,24 @@ mod tests {
             (nobody, "gone", false),
             (Audience::EVERY, "a", true),
         ] {
-            assert_eq!(audiences.contains(audience, service), expected, "{audience:?} {service}");
+            assert_eq!(
+                audiences.contains(audience, service),
+                expected,
+                "{audience:?} {service}"
+            );
         }
         let mut told = Vec::new();
         while let Some(pair) = audiences.unannounced() {
             told.push(pair);
             audiences.announced();
         }
-        assert_eq!(told, [(ab, ServiceNumber(1)), (ab, ServiceNumber(2)), (c, ServiceNumber(3))]);
+        assert_eq!(
+            told,
+            [
+                (ab, ServiceNumber(1)),
+                (ab, ServiceNumber(2)),
+                (c, ServiceNumber(3))
+            ]
+        );
     }
 }

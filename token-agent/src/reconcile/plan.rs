@@ -18,7 +18,11 @@ impl Plan {
         actual: &BTreeMap<Digest, TokenEntry>,
     ) -> Self {
         Self {
-            removals: actual.keys().filter(|digest| !wanted.contains_key(digest)).copied().collect(),
+            removals: actual
+                .keys()
+                .filter(|digest| !wanted.contains_key(digest))
+                .copied()
+                .collect(),
             puts: wanted
                 .iter()
                 .filter(|(digest, entry)| actual.get(digest) != Some(entry))
@@ -39,7 +43,11 @@ mod tests {
         prop::collection::btree_map(0u8..20, (0u64..3, any::<bool>()), 0..15).prop_map(|map| {
             map.into_iter()
                 .map(|(digest, (expires_at, revoked))| {
-                    let state = if revoked { TokenState::Revoked } else { TokenState::Active };
+                    let state = if revoked {
+                        TokenState::Revoked
+                    } else {
+                        TokenState::Active
+                    };
                     let entry = TokenEntry::new(0, expires_at, Audience::EVERY, state);
                     (Digest::from_bytes([digest; 16]), entry)
                 })

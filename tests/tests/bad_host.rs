@@ -1,0 +1,216 @@
+//! A host that is not as it should be: told, with what to do about it, by the
+//! daemon and by `doctor` alike, and nothing is left behind.
+
+use std::{collections::BTreeMap, fs};
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use token_agent_tests::{
+    host::{Agent, Namespace, Pair, run},
+    said::{run_daemon, say},
+};
+
+const SERVICE: &str = "[[service]]\nname = \"web\"\nlisten = [\"*:8080\"]\n";
+
+fn guarding(interfaces: &str) -> String {
+    format!("[datapath]\ninterfaces = [{interfaces}]\n{SERVICE}")
+}
+
+/// What `doctor` finds by id, and its exit code.
+fn findings(agent: &Agent<'_>) -> Result<(Option<i32>, BTreeMap<String, Value>)> {
+    let config = agent.config().display().to_string();
+    let (code, told) = agent.json(&["doctor", "--config", &config])?;
+    let findings = told["findings"].as_array().context("findings")?;
+    let by_id = findings.iter().map(|finding| {
+        (
+            finding["id"].as_str().unwrap_or_default().to_owned(),
+            finding.clone(),
+        )
+    });
+    Ok((code, by_id.collect()))
+}
+
+#[test]
+fn a_missing_interface_is_a_warning() -> Result<()> {
+    let host = Namespace::new()?;
+    let mut agent = Agent::start(&host, &guarding("\"nosuch0\""))?;
+    let (code, status) = agent.json(&["status"])?;
+    assert_eq!(
+        (code, &status["enforcing"]),
+        (Some(4), &json!(false)),
+        "{status}"
+    );
+    assert_eq!(status["interfaces"][0]["state"], "missing");
+    assert!(
+        agent
+            .log()
+            .lines()
+            .any(|line| line.contains("WARN") && line.contains("nosuch0")),
+        "{}",
+        agent.log()
+    );
+    agent.stop(Signal::SIGTERM)?;
+    agent.configure(&guarding("\"lo\", \"nosuch0\""))?;
+    agent.run()?;
+    let (code, status) = agent.json(&["status"])?;
+    assert_eq!(
+        (code, &status["enforcing"]),
+        (Some(3), &json!(true)),
+        "{status}"
+    );
+    assert!(
+        status["degraded"][0]
+            .as_str()
+            .is_some_and(|text| text.contains("nosuch0")),
+        "{status}"
+    );
+    let (code, found) = findings(&agent)?;
+    assert_eq!(
+        (code, &found["interface-missing"]["severity"]),
+        (Some(0), &json!("warning")),
+        "{found:#?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn without_privileges_nothing_is_begun() -> Result<()> {
+    let host = Namespace::new()?;
+    let agent = Agent::prepare(&host, &guarding("\"lo\""))?;
+    let nobody = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+    ];
+    let weak_root = ["setpriv", "--bounding-set=-bpf,-sys_admin"];
+    for (wrapper, named) in [
+        (&nobody as &[&str], "CAP_NET_ADMIN"),
+        (&weak_root, "CAP_BPF"),
+    ] {
+        let said = run_daemon(&host, &agent, wrapper)?;
+        assert_eq!(said.code, Some(77), "{said:?}");
+        assert!(said.err.contains(named), "{said:?}");
+        for path in [agent.state_dir(), agent.pin_dir(), agent.socket()] {
+            assert!(!path.exists(), "{} was left", path.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn pins_are_only_made_on_a_bpf_file_system() -> Result<()> {
+    let host = Namespace::new()?;
+    let agent = Agent::prepare(&host, &guarding("\"lo\""))?;
+    let pins = agent.state_dir().with_file_name("pins");
+    let text = fs::read_to_string(agent.config())?;
+    let text = text.replace(
+        &agent.pin_dir().display().to_string(),
+        &pins.display().to_string(),
+    );
+    fs::write(agent.config(), text)?;
+    let config = agent.config().display().to_string();
+    let said = run_daemon(&host, &agent, &[])?;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.err.contains("is not on a BPF file system") && said.err.contains("mount -t bpf"),
+        "{said:?}"
+    );
+    assert!(
+        !pins.exists() && !agent.socket().exists(),
+        "nothing is left"
+    );
+    let (code, found) = findings(&agent)?;
+    assert_eq!(
+        (code, &found["bpffs-missing"]["severity"]),
+        (Some(1), &json!("error")),
+        "{found:#?}"
+    );
+    assert!(found.contains_key("daemon-unreachable"), "{found:#?}");
+    let (code, checked) = agent.json(&["check", "--host", "--config", &config])?;
+    assert_eq!(
+        (code, &checked["valid"]),
+        (Some(1), &json!(true)),
+        "{checked}"
+    );
+    assert_eq!(checked["findings"][0]["id"], "bpffs-missing", "{checked}");
+    Ok(())
+}
+
+/// The id of the XDP program on the interface.
+fn xdp(namespace: &Namespace) -> Result<Option<u64>> {
+    let links: Value = serde_json::from_str(&run(namespace
+        .command("ip")
+        .args(["-j", "-d", "link", "show", "eth0"]))?)?;
+    Ok(links[0]["xdp"]["prog"]["id"].as_u64())
+}
+
+#[test]
+fn another_xdp_program_is_left_alone() -> Result<()> {
+    for hook in ["xdp", "xdp-generic"] {
+        let pair = Pair::new()?;
+        let sections =
+            guarding("\"eth0\"").replace(SERVICE, &format!("hook = \"{hook}\"\n{SERVICE}"));
+        // To the second agent the first one's program is anybody's.
+        let other = Agent::start(&pair.server, &sections)?;
+        let id = xdp(&pair.server)?.context("the other program")?;
+        let mut agent = Agent::start(&pair.server, &sections)?;
+        let (code, status) = agent.json(&["status"])?;
+        assert_eq!(
+            (code, &status["enforcing"]),
+            (Some(4), &json!(false)),
+            "{status}"
+        );
+        assert_eq!(status["interfaces"][0]["state"], "failed", "{status}");
+        let why = status["interfaces"][0]["error"]
+            .as_str()
+            .context("a reason")?;
+        assert!(
+            why.contains(&format!("id {id} ")) && why.contains("left alone"),
+            "{why}"
+        );
+        assert!(agent.log().contains(why), "{}", agent.log());
+        let (code, found) = findings(&agent)?;
+        let finding = &found["xdp-slot-taken"];
+        assert_eq!(
+            (code, &finding["severity"]),
+            (Some(1), &json!("error")),
+            "{found:#?}"
+        );
+        assert!(
+            finding["evidence"]
+                .as_str()
+                .is_some_and(|text| text.ends_with(&format!("program {id}"))),
+            "{finding}"
+        );
+
+        assert_eq!(xdp(&pair.server)?, Some(id));
+        agent.stop(Signal::SIGTERM)?;
+        assert_eq!(xdp(&pair.server)?, Some(id));
+        assert_eq!(
+            fs::read_dir(agent.pin_dir().join("links"))?.count(),
+            0,
+            "a pin was left"
+        );
+        assert_eq!(say(&mut other.command(["status"]), "")?.code, Some(0));
+        // To its owner nothing is wrong.
+        let (code, found) = findings(&other)?;
+        assert_eq!(
+            (code, found.contains_key("xdp-slot-taken")),
+            (Some(0), false),
+            "{found:#?}"
+        );
+        let config = other.config().display().to_string();
+        other.tell([
+            "detach",
+            "--interface",
+            "eth0",
+            "--yes",
+            "--config",
+            &config,
+        ])?;
+        assert_eq!(xdp(&pair.server)?, None);
+    }
+    Ok(())
+}

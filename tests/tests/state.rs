@@ -1,0 +1,190 @@
+//! What the agent keeps: tokens and revocations over restarts, never a secret,
+//! and its state directory for itself.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
+use anyhow::{Result, ensure};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use token_agent_tests::{
+    host::{Agent, Namespace, Nginx, curl, run, wait_for},
+    said::{request, run_daemon, say, send_once},
+};
+
+const SERVICE: &str =
+    "[datapath]\ninterfaces = [\"lo\"]\n[[service]]\nname = \"web\"\nlisten = [\"*:8080\"]\n";
+
+fn mode(path: &Path) -> Result<u32> {
+    Ok(path.symlink_metadata()?.permissions().mode() & 0o7777)
+}
+
+/// All bytes of all files below `dir`.
+fn contents(dir: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        bytes.extend(if path.is_dir() {
+            contents(&path)?
+        } else {
+            fs::read(&path)?
+        });
+    }
+    Ok(bytes)
+}
+
+#[test]
+fn secrets_are_told_once_and_kept_nowhere() -> Result<()> {
+    let host = Namespace::new()?;
+    let _nginx = Nginx::start(&host, &["8080"])?;
+    let agent = Agent::start(&host, SERVICE)?;
+    let (kept, one) = agent.issue(&[])?;
+    let (revoked, two) = agent.issue(&[])?;
+    let foreign = "never-issued-here-0123456789";
+    for secret in [&one, &two, &String::from(foreign)] {
+        send_once(&host, ("127.0.0.1", 8080), &request(Some(secret)), 1)?;
+        say(
+            &mut agent.command(["explain", "--service", "web", "--stdin"]),
+            secret,
+        )?;
+    }
+    agent.tell(["revoke", &revoked])?;
+    say(
+        &mut agent.command(["revoke", "--stdin"]),
+        &format!("{two}\n{foreign}"),
+    )?;
+    for secret in [two.as_str(), foreign] {
+        send_once(&host, ("127.0.0.1", 8080), &request(Some(secret)), 1)?;
+    }
+    // People paste secrets where ids belong.
+    for args in [["show", &one], ["revoke", &one]] {
+        let said = say(&mut agent.command(args), "")?;
+        assert_eq!(said.code, Some(2));
+        assert!(
+            !said.err.contains(&one),
+            "{}: the secret is repeated",
+            args[0]
+        );
+    }
+    wait_for("the denials to be told", || {
+        Ok(agent.tell(["events"])?.matches("revoked").count() == 2)
+    })?;
+
+    let mut told = agent.log();
+    for args in [
+        &["list"] as &[&str],
+        &["show", &kept],
+        &["show", &revoked],
+        &["events"],
+        &["status"],
+    ] {
+        told += &agent.tell(args)?;
+        told += &agent.tell([&["--json"], args].concat())?;
+    }
+    told += &agent.metrics()?;
+    assert!(
+        told.contains(&kept) && agent.log().contains("issued a token"),
+        "what is searched is there"
+    );
+    let state = contents(&agent.state_dir())?;
+    assert!(
+        state
+            .windows(kept.len())
+            .any(|part| part == kept.as_bytes()),
+        "what is searched is there"
+    );
+    for secret in [one.as_str(), &two, foreign] {
+        // A part of it would be too much as well.
+        let part = &secret[secret.len() - 20..];
+        assert!(!told.contains(part), "a secret was told");
+        assert!(
+            !state
+                .windows(part.len())
+                .any(|found| found == part.as_bytes()),
+            "a secret was kept"
+        );
+    }
+    let key = agent.state_dir().join("hash.key");
+    assert_eq!((mode(&key)?, key.metadata()?.len()), (0o600, 32));
+    assert_eq!(mode(&agent.state_dir())?, 0o700);
+    for entry in fs::read_dir(agent.state_dir())? {
+        let path = entry?.path();
+        assert_eq!(mode(&path)? & 0o077, 0, "{}", path.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_state_directory_has_one_agent() -> Result<()> {
+    let host = Namespace::new()?;
+    let agent = Agent::start(&host, SERVICE)?;
+    let (id, _) = agent.issue(&[])?;
+    let pins = || run(Command::new("ls").arg("-lR").arg(agent.pin_dir()));
+    let before = pins()?;
+    let said = run_daemon(&host, &agent, &[])?;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.err.contains("another token-agent answers on"),
+        "{said:?}"
+    );
+
+    // By another socket, too.
+    let other = Agent::prepare(&host, "")?;
+    let text = fs::read_to_string(agent.config())?;
+    let socket = |agent: &Agent<'_>| agent.socket().display().to_string();
+    ensure!(text.contains(&socket(&agent)), "{text}");
+    fs::write(
+        other.config(),
+        text.replace(&socket(&agent), &socket(&other)),
+    )?;
+    let said = run_daemon(&host, &other, &[])?;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("holds the lock"), "{said:?}");
+    assert!(!other.socket().exists());
+
+    assert_eq!(pins()?, before);
+    let (code, shown) = agent.json(&["show", &id])?;
+    assert_eq!((code, &shown["state"]), (Some(0), &json!("active")));
+    assert_eq!(say(&mut agent.command(["status"]), "")?.code, Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_restart_keeps_tokens_and_revocations() -> Result<()> {
+    let host = Namespace::new()?;
+    let nginx = Nginx::start(&host, &["8080"])?;
+    let mut agent = Agent::start(&host, SERVICE)?;
+    let (_, good) = agent.issue(&[])?;
+    let (revoked, gone) = agent.issue(&[])?;
+    agent.tell(["revoke", &revoked, "--reason", "leaked"])?;
+    say(&mut agent.command(["revoke", "--stdin"]), "foreign")?;
+    let list = agent.json(&["list"])?;
+    let key = fs::read(agent.state_dir().join("hash.key"))?;
+    let served = |secret: &str| -> Result<Option<u16>> {
+        let header = format!("Authorization: Bearer {secret}");
+        curl(&host, "http://127.0.0.1:8080/", &["-H", &header])
+    };
+    let revision =
+        |agent: &Agent<'_>| -> Result<Value> { Ok(agent.json(&["status"])?.1["revision"].clone()) };
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let before = revision(&agent)?;
+        assert!(
+            before["store"].as_u64() >= Some(4) && before["store"] == before["kernel"],
+            "{before}"
+        );
+        agent.stop(signal)?;
+        agent.run()?;
+        assert_eq!(agent.json(&["list"])?, list, "{signal}");
+        assert_eq!(revision(&agent)?, before, "{signal}");
+        assert_eq!(served(&good)?, Some(200), "{signal}");
+        assert_eq!(served(&gone)?, None, "{signal}");
+        let again = say(
+            &mut agent.command(["--json", "revoke", "--stdin"]),
+            "foreign",
+        )?
+        .json()?;
+        assert_eq!(again["count"], 0, "{signal}");
+    }
+    assert_eq!(fs::read(agent.state_dir().join("hash.key"))?, key);
+    assert_eq!(nginx.requests().len(), 2);
+    Ok(())
+}

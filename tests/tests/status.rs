@@ -1,0 +1,246 @@
+//! What the agent says of a request and of itself: `explain`, `guard` and `status`.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use token_agent_tests::{
+    host::{Agent, Namespace},
+    said::{names, say, words},
+};
+
+const SECTIONS: &str = "[datapath]\ninterfaces = [\"lo\"]\n\
+    [tokens]\nmax_ttl = \"48h\"\n\
+    [[service]]\nname = \"web\"\nlisten = [\"*:8080\"]\n\
+    [[service]]\nname = \"keys\"\nlisten = [\"*:8081\"]\nheader = \"x-api-key\"\n";
+
+const UNKNOWN_ID: &str = "t-0000000000000000";
+
+fn done(agent: &Agent<'_>, args: &[&str]) -> Result<Value> {
+    let (code, value) = agent.json(args)?;
+    assert_eq!(code, Some(0), "{args:?}: {value}");
+    assert_eq!(value["schema_version"], 1, "{args:?}: {value}");
+    Ok(value)
+}
+
+fn code(agent: &Agent<'_>, args: &[&str]) -> Result<Option<i32>> {
+    Ok(say(&mut agent.command(args), "")?.code)
+}
+
+#[test]
+fn explanations_name_the_reason() -> Result<()> {
+    let host = Namespace::new()?;
+    let agent = Agent::start(&host, SECTIONS)?;
+    let (good_id, good) = agent.issue(&["--service", "web"])?;
+    let (revoked_id, revoked) = agent.issue(&[])?;
+    agent.tell(["revoke", &revoked_id])?;
+    let later = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
+    let (pending_id, pending) = agent.issue(&["--not-before", &later])?;
+    let (expired_id, expired) = agent.issue(&["--ttl", "1s"])?;
+    thread::sleep(Duration::from_millis(1_100));
+    let long = "k".repeat(8_193);
+
+    let web = &["--service", "web"] as &[&str];
+    let connect = &["--service", "web", "--method", "CONNECT", "--path", "a:1"] as &[&str];
+    let odd = &["--service", "web", "--method", "G T"] as &[&str];
+    let keys = &["--service", "keys"] as &[&str];
+    for (args, secret, reason, id, status) in [
+        (
+            web,
+            Some(good.as_str()),
+            "allowed",
+            Some(&good_id),
+            Value::Null,
+        ),
+        (
+            web,
+            Some(&revoked),
+            "revoked",
+            Some(&revoked_id),
+            json!(401),
+        ),
+        (
+            web,
+            Some(&pending),
+            "not_yet_valid",
+            Some(&pending_id),
+            json!(401),
+        ),
+        (
+            web,
+            Some(&expired),
+            "expired",
+            Some(&expired_id),
+            json!(401),
+        ),
+        (
+            keys,
+            Some(&good),
+            "wrong_service",
+            Some(&good_id),
+            json!(401),
+        ),
+        (web, Some("nobody"), "unknown", None, json!(401)),
+        (
+            web,
+            Some("not a token"),
+            "malformed_token",
+            None,
+            json!(401),
+        ),
+        (web, Some(&long), "credential_too_long", None, json!(401)),
+        (web, None, "missing", None, json!(401)),
+        (odd, Some(&good), "malformed", None, json!(400)),
+        (connect, Some(&good), "undecided", None, json!(400)),
+    ] {
+        let more = if secret.is_some() {
+            &["--stdin"] as &[&str]
+        } else {
+            &[]
+        };
+        let args = [&["--json", "explain", "--exit-code"], args, more].concat();
+        let said = say(&mut agent.command(&args), secret.unwrap_or_default())?;
+        let told = said.json()?;
+        assert_eq!(told["reason"], reason, "{told}");
+        let verdict = if reason == "allowed" {
+            ("allow", Some(0))
+        } else {
+            ("deny", Some(1))
+        };
+        assert_eq!(
+            (told["verdict"].as_str(), said.code),
+            (Some(verdict.0), verdict.1),
+            "{told}"
+        );
+        assert_eq!(
+            (told["id"].as_str(), &told["http_status"]),
+            (id.map(String::as_str), &status),
+            "{told}"
+        );
+        assert_eq!(
+            names(&told),
+            words("schema_version verdict reason service route id requires http_status")
+        );
+    }
+    for (service, id, reason) in [
+        ("web", &good_id, "allowed"),
+        ("keys", &good_id, "wrong_service"),
+        ("web", &revoked_id, "revoked"),
+        ("web", &expired_id, "expired"),
+    ] {
+        // Without --exit-code the question was answered, whatever the verdict.
+        let told = done(&agent, &["explain", "--service", service, "--id", id])?;
+        assert_eq!(
+            (&told["reason"], &told["id"]),
+            (&json!(reason), &json!(id)),
+            "{told}"
+        );
+    }
+    assert_eq!(
+        code(&agent, &["explain", "--service", "web", "--id", UNKNOWN_ID])?,
+        Some(1)
+    );
+    assert_eq!(code(&agent, &["explain", "--service", "nowhere"])?, Some(1));
+    let said = say(
+        &mut agent.command(["explain", "--service", "web", "--at", &later]),
+        "",
+    )?;
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("not in this version"), "{said:?}");
+    Ok(())
+}
+
+#[test]
+fn status_tells_of_the_guard_by_its_exit_code() -> Result<()> {
+    let host = Namespace::new()?;
+    let mut agent = Agent::start(&host, SECTIONS)?;
+    let status = done(&agent, &["status"])?;
+    assert_eq!(
+        names(&status),
+        words(
+            "schema_version enforcing degraded notes since version interfaces services tokens maps
+             revision overrides"
+        )
+    );
+    assert_eq!(
+        (&status["enforcing"], &status["degraded"]),
+        (&json!(true), &json!([]))
+    );
+    assert_eq!(
+        names(&status["interfaces"][0]),
+        words("name ifindex facing hook mode state")
+    );
+    assert_eq!(
+        status["services"],
+        json!([{"name": "web", "mode": "enforce", "on_deny": "drop"},
+               {"name": "keys", "mode": "enforce", "on_deny": "drop"}])
+    );
+
+    let answer = done(&agent, &["guard", "web", "--mode", "monitor"])?;
+    assert_eq!(
+        names(&answer),
+        words("schema_version service mode configured until")
+    );
+    assert_eq!(
+        (&answer["configured"], &answer["until"]),
+        (&json!("enforce"), &Value::Null)
+    );
+    let (code_, status) = agent.json(&["status"])?;
+    assert_eq!(
+        (code_, status["degraded"].as_array().map(Vec::len)),
+        (Some(3), Some(1)),
+        "{status}"
+    );
+    assert_eq!(
+        status["overrides"],
+        json!([{"service": "web", "mode": "monitor", "until": null}])
+    );
+    assert_eq!(code(&agent, &["status", "--wait", "1s"])?, Some(3));
+    done(&agent, &["guard", "keys", "--mode", "monitor"])?;
+    let (code_, status) = agent.json(&["status"])?;
+    assert_eq!((code_, &status["enforcing"]), (Some(4), &json!(false)));
+    done(&agent, &["guard", "keys", "--mode", "enforce"])?;
+    // By itself well again: whoever waits for that is told.
+    let answer = done(
+        &agent,
+        &["guard", "web", "--mode", "monitor", "--for", "2s"],
+    )?;
+    assert!(answer["until"].is_string(), "{answer}");
+    let started = Instant::now();
+    assert_eq!(code(&agent, &["status"])?, Some(3));
+    assert_eq!(code(&agent, &["status", "--wait", "10s"])?, Some(0));
+    let waited = started.elapsed();
+    assert!(
+        waited > Duration::from_secs(1) && waited < Duration::from_secs(8),
+        "{waited:?}"
+    );
+    assert_eq!(
+        code(
+            &agent,
+            &["guard", "web", "--mode", "monitor", "--for", "0s"]
+        )?,
+        Some(2)
+    );
+
+    assert_eq!(agent.stop(Signal::SIGTERM)?, Some(0));
+    for args in [
+        &["status"] as &[&str],
+        &["status", "--wait", "1s"],
+        &["list"],
+        &["revoke", UNKNOWN_ID],
+    ] {
+        let said = say(&mut agent.command(args), "")?;
+        assert_eq!(said.code, Some(69), "{args:?}: {said:?}");
+    }
+    // Waiting goes on while the daemon starts.
+    let mut waiting = agent
+        .command(["status", "--wait", "10s", "--quiet"])
+        .spawn()?;
+    agent.run()?;
+    assert_eq!(waiting.wait()?.code(), Some(0));
+    Ok(())
+}
