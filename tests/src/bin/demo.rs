@@ -301,7 +301,7 @@ fn forward_events(output: ChildStdout, news: Sender<News>) {
     });
 }
 
-/// Prints a line. That it cannot is an error, not a panic: `| head` must not keep the guard on.
+/// Prints a line. That it cannot (the terminal is gone) is an error like any other, and ends the demo.
 fn tell(line: &str) -> Result<()> {
     let mut out = io::stdout();
     writeln!(out, "{line}")
