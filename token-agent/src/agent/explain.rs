@@ -57,7 +57,7 @@ impl Agent {
                 (Err(Reason::Missing), Some(digest)) | (Ok(digest), _) => {
                     let id = engine.store.token_by_digest(&digest)?.map(|token| token.id);
                     let wanted = engine.store.enforced_by_digest(&digest)?;
-                    let now = Timestamp::now().as_nanosecond();
+                    let now = request.at.unwrap_or_else(Timestamp::now).as_nanosecond();
                     let now = u64::try_from(now).unwrap_or_default();
                     let reason = wanted.map_or(Reason::Unknown, |wanted| {
                         engine.reconciler.judge(&wanted, &request.service, now)
@@ -225,6 +225,7 @@ mod tests {
             path: path.into(),
             id: None,
             secret: secret.map(|secret| SecretText(Secret::from(secret.to_owned()))),
+            at: None,
         };
         let head = head(service, &request).unwrap();
         read(&head, &credential_rule(service), &KeyWords::new(&KEY))
@@ -283,6 +284,7 @@ mod tests {
             path: "/ HTTP/1.1\r\nAuthorization: Bearer abc".into(),
             id: None,
             secret: None,
+            at: None,
         };
         assert!(head(&service("authorization", "Bearer"), &request).is_err());
     }

@@ -1,5 +1,7 @@
 //! `explain`: what would become of a request?
 
+use jiff::Timestamp;
+
 use super::{
     exit::Exit,
     output::{Output, fields},
@@ -30,6 +32,9 @@ pub(super) struct Args {
     /// Read the secret it carries from standard input
     #[arg(long, conflicts_with = "id")]
     stdin: bool,
+    /// When it comes, instead of now (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
     /// End with 1 if it would be denied
     #[arg(long)]
     exit_code: bool,
@@ -47,6 +52,7 @@ pub(super) async fn run(args: Args, client: &Client, output: Output) -> anyhow::
         path: args.path,
         id: args.id.as_deref().map(usage::id).transpose()?,
         secret,
+        at: args.at,
     };
     let explanation: Explanation = client.post("/v1/explain", &request).await?;
     output.tell(&explanation, text)?;

@@ -30,8 +30,7 @@ const COMMANDS: [&str; 19] = [
 ];
 
 /// Options, with their commands.
-const OPTIONS: [(&str, &str); 7] = [
-    ("explain", "--at"),
+const OPTIONS: [(&str, &str); 6] = [
     ("issue", "--output"),
     ("issue", "--scope"),
     ("list", "--unused"),
@@ -107,7 +106,6 @@ mod tests {
             ("token-agent issue --scope x", "`issue --scope`"),
             ("token-agent issue --output file:x", "`issue --output`"),
             ("token-agent list --unused 3d", "`list --unused`"),
-            ("token-agent explain --at x", "`explain --at`"),
         ] {
             assert_eq!(told(line).as_deref(), Some(option), "{line}");
         }
