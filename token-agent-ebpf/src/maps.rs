@@ -106,10 +106,9 @@ pub(crate) fn service(number: u32) -> Option<&'static ServicePolicy> {
 
 #[inline(always)]
 pub(crate) fn token(digest: &Digest) -> Option<&'static TokenEntry> {
-    // SAFETY: an entry's memory can be given to another token while this looks
-    // at it. Its fields are read once each, and what is read is some token's
-    // entry as the agent wrote it or is writing it; a removed token was denied
-    // already, see ARCHITECTURE.md, "Changing a token".
+    // SAFETY: the memory stays the map's, and an entry's fields are plain numbers.
+    // It can be given to another token while this looks at it: what that means
+    // for the verdict is in ARCHITECTURE.md, "Changing a token".
     unsafe { TOKENS.get(digest) }
 }
 

@@ -28,6 +28,7 @@ use token_agent_common::{
 
 pub use denials::Denials;
 pub use error::DatapathError;
+pub(crate) use maps::credential_rule;
 pub use rehearse::{Program, Rehearsal};
 
 use crate::{config::Config, token::key::HashKey};

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use token_agent_common::{
     digest::{Digest, KeyWords},
-    http1::{Charset, CredentialRule, Rules},
-    name::Name,
+    http1::{CredentialRule, Rules},
     reason::Reason,
     stream::{Reader, Turn},
     window::Window,
@@ -16,6 +15,7 @@ use zeroize::Zeroizing;
 use super::{Agent, AgentError};
 use crate::{
     config::Service,
+    datapath::credential_rule,
     token::TokenId,
     wire::{ExplainRequest, Explanation},
 };
@@ -136,18 +136,6 @@ fn read(head: &[u8], credential: &CredentialRule, key: &KeyWords) -> Result<Dige
         }
     }
     Err(Reason::Undecided)
-}
-
-/// Where the service's credential is and what it may consist of.
-fn credential_rule(service: &Service) -> CredentialRule {
-    // The configuration's reader lets neither be longer than a name.
-    let name = |text: &str| Name::new(text).unwrap_or(Name::EMPTY);
-    let charset = if service.scheme.eq_ignore_ascii_case("bearer") {
-        Charset::B64Token
-    } else {
-        Charset::Visible
-    };
-    CredentialRule::new(name(&service.header), name(&service.scheme), charset)
 }
 
 /// The status that stands for a reason; none for what is no request or no HTTP/1.

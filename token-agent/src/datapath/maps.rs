@@ -264,6 +264,15 @@ fn no_policy(mode: Mode) -> ServicePolicy {
 
 /// A service's policy, as the kernel reads it.
 fn policy(service: &Service) -> ServicePolicy {
+    let mode = match service.mode {
+        config::Mode::Enforce => Mode::Enforce,
+        config::Mode::Monitor => Mode::Monitor,
+    };
+    ServicePolicy::new(credential_rule(service), mode)
+}
+
+/// Where a service's credential is found: for the kernel, and for `explain`.
+pub(crate) fn credential_rule(service: &Service) -> CredentialRule {
     let name = |text: &str| Name::new(text).expect("the configuration checked its length");
     // RFC 6750 says which characters a bearer token has; other schemes have their own rules.
     let charset = if service.scheme.eq_ignore_ascii_case("bearer") {
@@ -271,12 +280,7 @@ fn policy(service: &Service) -> ServicePolicy {
     } else {
         Charset::Visible
     };
-    let rule = CredentialRule::new(name(&service.header), name(&service.scheme), charset);
-    let mode = match service.mode {
-        config::Mode::Enforce => Mode::Enforce,
-        config::Mode::Monitor => Mode::Monitor,
-    };
-    ServicePolicy::new(rule, mode)
+    CredentialRule::new(name(&service.header), name(&service.scheme), charset)
 }
 
 fn fill_listeners(object: &mut Ebpf, services: &[Service]) -> Result<(), DatapathError> {
