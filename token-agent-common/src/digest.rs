@@ -185,7 +185,7 @@ impl Hasher {
         while i < 8 {
             let start = i as u32 * 8;
             let taken = swar::bytes_below(total, start) & !swar::bytes_below(filled, start);
-            self.block[i] |= window.word(base.wrapping_add(start)) & taken;
+            self.block[i] |= window.word_ahead(base, i) & taken;
             i += 1;
         }
         self.block_len = total;
@@ -289,6 +289,22 @@ impl Hasher {
         }
     }
 
+    /// Puts the message words in order for the next round.
+    #[inline(always)]
+    const fn permute(&mut self) {
+        const PERMUTATION: [usize; 16] = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8];
+        let old = self.block;
+        let mut i = 0;
+        while i < 8 {
+            // A store of two words at once: so a later load of both need not wait.
+            let (low, high) = (PERMUTATION[2 * i], PERMUTATION[2 * i + 1]);
+            let low = old[low / 2] >> (32 * (low % 2)) & 0xffff_ffff;
+            let high = old[high / 2] >> (32 * (high % 2)) << 32;
+            self.block[i] = low | high;
+            i += 1;
+        }
+    }
+
     /// Makes the last subtree waiting and `cv` the block of their parent.
     #[inline(always)]
     fn load_join(&mut self) {
@@ -309,33 +325,12 @@ impl core::fmt::Debug for Hasher {
     }
 }
 
-/// Which message word each of a round's 16 inputs is, round by round: the
-/// BLAKE3 permutation applied again and again.
-const SCHEDULE: [[usize; 16]; 7] = {
-    const PERMUTATION: [usize; 16] = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8];
-    let mut schedule = [[0; 16]; 7];
-    let mut i = 0;
-    while i < 16 {
-        schedule[0][i] = i;
-        i += 1;
-    }
-    let mut round = 1;
-    while round < 7 {
-        let mut i = 0;
-        while i < 16 {
-            schedule[round][i] = schedule[round - 1][PERMUTATION[i]];
-            i += 1;
-        }
-        round += 1;
-    }
-    schedule
-};
+const ROUNDS: u32 = 7;
 
-/// The compression function: replaces `hasher.cv`, reads `hasher.block`.
+/// The compression function: replaces `hasher.cv`, uses up `hasher.block`.
 /// `counter` is the number of the chunk, `len` the bytes in the block.
 ///
-/// A function of its own in the kernel too: it is some 3,000 instructions.
-#[inline(never)]
+#[inline(always)]
 fn compress(hasher: &mut Hasher, counter: u32, len: u32, flags: u32) {
     macro_rules! message {
         ($i:expr) => {
@@ -360,25 +355,24 @@ fn compress(hasher: &mut Hasher, counter: u32, len: u32, flags: u32) {
             $b = ($b ^ $c).rotate_right(7);
         };
     }
-    macro_rules! round {
-        ($r:literal) => {
-            mix!(v0 v4 v8 v12, message!(SCHEDULE[$r][0]), message!(SCHEDULE[$r][1]));
-            mix!(v1 v5 v9 v13, message!(SCHEDULE[$r][2]), message!(SCHEDULE[$r][3]));
-            mix!(v2 v6 v10 v14, message!(SCHEDULE[$r][4]), message!(SCHEDULE[$r][5]));
-            mix!(v3 v7 v11 v15, message!(SCHEDULE[$r][6]), message!(SCHEDULE[$r][7]));
-            mix!(v0 v5 v10 v15, message!(SCHEDULE[$r][8]), message!(SCHEDULE[$r][9]));
-            mix!(v1 v6 v11 v12, message!(SCHEDULE[$r][10]), message!(SCHEDULE[$r][11]));
-            mix!(v2 v7 v8 v13, message!(SCHEDULE[$r][12]), message!(SCHEDULE[$r][13]));
-            mix!(v3 v4 v9 v14, message!(SCHEDULE[$r][14]), message!(SCHEDULE[$r][15]));
-        };
+    // A loop and not seven rounds in a row: what stays in the processor's cache of decoded
+    // instructions is worth more than what the permutation costs.
+    let mut round = 0;
+    loop {
+        mix!(v0 v4 v8 v12, message!(0), message!(1));
+        mix!(v1 v5 v9 v13, message!(2), message!(3));
+        mix!(v2 v6 v10 v14, message!(4), message!(5));
+        mix!(v3 v7 v11 v15, message!(6), message!(7));
+        mix!(v0 v5 v10 v15, message!(8), message!(9));
+        mix!(v1 v6 v11 v12, message!(10), message!(11));
+        mix!(v2 v7 v8 v13, message!(12), message!(13));
+        mix!(v3 v4 v9 v14, message!(14), message!(15));
+        round += 1;
+        if round == ROUNDS {
+            break;
+        }
+        hasher.permute();
     }
-    round!(0);
-    round!(1);
-    round!(2);
-    round!(3);
-    round!(4);
-    round!(5);
-    round!(6);
 
     hasher.cv = [
         v0 ^ v8,

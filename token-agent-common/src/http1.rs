@@ -7,9 +7,13 @@
 //! header that bears the credential, which it hashes as it passes. Everything
 //! else is only checked for being HTTP.
 //!
-//! Contract: whatever the bytes are, [`Head::step`] consumes at least one byte
-//! or fails, if not at once then when called again; it never panics, and a head it completes has one meaning for every
-//! server that follows RFC 9112. Where servers are known to differ, it fails.
+//! A step goes down the phases in the order in which they follow each other in a
+//! head, so that an ordinary line takes one.
+//!
+//! Contract: whatever the bytes are, [`Head::read`] consumes at least one byte
+//! or fails, if not at once then when called again; it never panics, and a head it
+//! completes has one meaning for every server that follows RFC 9112. Where servers
+//! are known to differ, it fails.
 
 mod credential;
 mod field;
@@ -21,7 +25,7 @@ use crate::{
     digest::{Digest, Hasher, KeyWords},
     name::Name,
     reason::Reason,
-    window::Window,
+    window::{Cursor, Input, Window},
 };
 
 /// The longest head, in bytes: more than any server in common use accepts by default.
@@ -33,8 +37,14 @@ pub const METHOD_MAX: u32 = 32;
 /// The longest credential, in bytes: a JWT of 8 KiB.
 pub const CREDENTIAL_MAX: u32 = crate::digest::MAX_LEN;
 
-/// Where in the head the next byte stands. Plain numbers, since the state lives
-/// in memory the kernel's verifier takes for unknown.
+/// How many steps are taken in one call. In the kernel a call costs about as much as
+/// a step, and each step here makes the program some 20,000 instructions longer for
+/// the verifier, who follows the loop.
+const STEPS: u32 = 4;
+
+/// Where in the head the next byte stands, in the order in which a step goes
+/// through them. Plain numbers, since the state lives in memory the kernel's
+/// verifier takes for unknown.
 mod phase {
     /// Before the request line; CRLFs are skipped (RFC 9112, section 2.2).
     pub(super) const START: u32 = 0;
@@ -45,34 +55,34 @@ mod phase {
     pub(super) const VERSION: u32 = 4;
     /// After the version: CR.
     pub(super) const VERSION_CR: u32 = 5;
-    /// After the CR of any line of the head.
-    pub(super) const LF: u32 = 6;
     /// In a field name, or before the CR of the empty line.
-    pub(super) const NAME: u32 = 7;
+    pub(super) const NAME: u32 = 6;
     /// In a field value that decides nothing.
-    pub(super) const VALUE: u32 = 8;
-    /// Before the value of a `Content-Length`: blanks.
-    pub(super) const LENGTH_START: u32 = 9;
-    pub(super) const LENGTH: u32 = 10;
-    /// Before the value of a `Transfer-Encoding`.
-    pub(super) const CODING_START: u32 = 11;
-    pub(super) const CODING: u32 = 12;
-    /// After a value that decides framing: only blanks.
-    pub(super) const FRAMING_END: u32 = 13;
-    /// Before the value of the credential header.
-    pub(super) const CREDENTIAL_START: u32 = 14;
-    /// Between the scheme and the token, or before a token without scheme.
-    pub(super) const TOKEN_START: u32 = 15;
-    /// After the CR of the empty line.
-    pub(super) const END_LF: u32 = 16;
-    pub(super) const COMPLETE: u32 = 17;
-    /// Complete, and the credential was closed.
-    pub(super) const FINISHED: u32 = 18;
-    pub(super) const SCHEME: u32 = 19;
-    pub(super) const TOKEN: u32 = 20;
-    pub(super) const PADDING: u32 = 21;
+    pub(super) const VALUE: u32 = 7;
+    /// Before the value of the credential header: blanks.
+    pub(super) const CREDENTIAL_START: u32 = 8;
+    pub(super) const SCHEME: u32 = 9;
+    /// Between the scheme and the token, or before a token without scheme: blanks.
+    pub(super) const TOKEN_START: u32 = 10;
+    pub(super) const TOKEN: u32 = 11;
+    pub(super) const PADDING: u32 = 12;
     /// After the token: only blanks.
-    pub(super) const TOKEN_END: u32 = 22;
+    pub(super) const TOKEN_END: u32 = 13;
+    /// Before the value of a `Content-Length`: blanks.
+    pub(super) const LENGTH_START: u32 = 14;
+    pub(super) const LENGTH: u32 = 15;
+    /// Before the value of a `Transfer-Encoding`: blanks.
+    pub(super) const CODING_START: u32 = 16;
+    pub(super) const CODING: u32 = 17;
+    /// After a value that decides framing: only blanks.
+    pub(super) const FRAMING_END: u32 = 18;
+    /// After the CR of a line of the head.
+    pub(super) const LF: u32 = 19;
+    /// After the CR of the empty line.
+    pub(super) const END_LF: u32 = 20;
+    pub(super) const COMPLETE: u32 = 21;
+    /// Complete, and the credential was closed.
+    pub(super) const FINISHED: u32 = 22;
 }
 
 mod seen {
@@ -118,63 +128,40 @@ pub struct Head {
     count: u32,
 }
 
-/// The part of the window a step may look at: never empty.
-#[derive(Clone, Copy)]
-struct View<'a> {
-    window: &'a Window,
-    at: u32,
-    available: u32,
-}
-
-impl View<'_> {
-    #[inline(always)]
-    fn word(&self) -> u64 {
-        self.window.word(self.at)
-    }
-
-    #[inline(always)]
-    fn word_at(&self, offset: u32) -> u64 {
-        self.window.word(self.at.wrapping_add(offset))
-    }
-
-    #[inline(always)]
-    fn byte_at(&self, offset: u32) -> u8 {
-        self.word_at(offset) as u8
-    }
-
-    /// Whether CR LF stands at `offset`, both in view.
-    #[inline(always)]
-    fn crlf_at(&self, offset: u32) -> bool {
-        self.word_at(offset) as u16 == u16::from_le_bytes(*b"\r\n")
-            && offset.wrapping_add(1) < self.available
-    }
-}
-
-/// `Result<u32, Reason>` in one number: what a function in the kernel can return.
+/// `Result<(), Reason>` in one number: what a function in the kernel can return.
 #[derive(Clone, Copy)]
 struct Packed(u32);
 
 impl Packed {
-    const FAILED: u32 = 1 << 31;
+    const OK: u32 = u32::MAX;
 
     #[inline(always)]
-    const fn new(result: Result<u32, Reason>) -> Self {
+    const fn new(result: Result<(), Reason>) -> Self {
         match result {
-            Ok(used) => Self(used),
-            Err(reason) => Self(Self::FAILED | reason as u32),
+            Ok(()) => Self(Self::OK),
+            Err(reason) => Self(reason as u32),
         }
     }
 
     #[inline(always)]
-    const fn result(self) -> Result<u32, Reason> {
-        if self.0 & Self::FAILED == 0 {
-            return Ok(self.0);
+    const fn result(self) -> Result<(), Reason> {
+        if self.0 == Self::OK {
+            return Ok(());
         }
         match Reason::from_code(self.0 as u8) {
             Some(reason) => Err(reason),
             None => Err(Reason::Malformed),
         }
     }
+}
+
+/// A place where the ways through a step meet again. Nothing about the head or the
+/// cursor stays in registers across it, so that the kernel's verifier, coming by
+/// another way, finds what it has seen before and follows what comes next only once.
+#[inline(always)]
+fn seam(head: &mut Head, input: &mut Input<'_>) {
+    core::hint::black_box(head);
+    core::hint::black_box(&mut *input.cursor);
 }
 
 impl Head {
@@ -206,40 +193,60 @@ impl Head {
         self.method = 0;
     }
 
-    /// Reads on from `at` in `window`, at most up to `end`, where `at < end`;
-    /// gives the number of bytes consumed. That is none at most once in a row.
+    /// Reads on from `cursor`, which stands before the end of `window`, and moves it.
     ///
     /// # Errors
     /// The reason why this is no request the guard lets pass; where the next
     /// request starts is unknown then.
     #[inline(always)]
-    pub fn step(
+    pub fn read(
         &mut self,
         window: &Window,
-        at: u32,
-        end: u32,
+        cursor: &mut Cursor,
         rules: &Rules<'_>,
-    ) -> Result<u32, Reason> {
-        let view = View {
-            window,
-            at,
-            available: end.wrapping_sub(at),
-        };
-        // Each a function of its own in the kernel too, as is `hash`: its stack
-        // has room for one of them at a time.
-        let used = if self.phase < phase::LF {
-            self.request_line(&view)
-        } else if self.phase < phase::SCHEME {
-            self.fields(&view, rules)
-        } else {
-            self.credential_step(&view, rules)
-        }
-        .result()?;
-        self.len = self.len.wrapping_add(used);
+    ) -> Result<(), Reason> {
+        let start = cursor.at;
+        self.steps(window, cursor, rules).result()?;
+        self.len = self.len.wrapping_add(cursor.at.wrapping_sub(start));
         if self.len > HEAD_MAX {
             return Err(Reason::HeadTooLong);
         }
-        Ok(used)
+        Ok(())
+    }
+
+    /// A function of its own in the kernel too, as is `hash`: its stack has
+    /// room for one of them at a time.
+    #[inline(never)]
+    fn steps(&mut self, window: &Window, cursor: &mut Cursor, rules: &Rules<'_>) -> Packed {
+        let mut input = Input { window, cursor };
+        for _ in 0..STEPS {
+            if let Err(reason) = self.step(&mut input, rules) {
+                return Packed::new(Err(reason));
+            }
+            if input.is_end(0) || self.phase == phase::COMPLETE || self.is_hashing() {
+                break;
+            }
+        }
+        Packed::new(Ok(()))
+    }
+
+    /// Goes once through the phases, at most to the end of a line.
+    #[inline(always)]
+    fn step(&mut self, input: &mut Input<'_>, rules: &Rules<'_>) -> Result<(), Reason> {
+        if self.phase < phase::NAME {
+            self.request_line(input)?;
+        }
+        seam(self, input);
+        if self.phase == phase::NAME {
+            self.name_step(input, rules)?;
+        }
+        seam(self, input);
+        match self.phase {
+            phase::VALUE => self.value_step(input),
+            phase::CREDENTIAL_START..=phase::TOKEN_END => self.credential_steps(input, rules),
+            phase::LENGTH_START..=phase::END_LF => self.framing_steps(input),
+            _ => Ok(()),
+        }
     }
 
     /// Whether nothing of a head was read: a stream may end here.

@@ -69,13 +69,24 @@ impl Name {
 
     /// Appends the first `count` (0 to 8) bytes of `word`, which are lower case already.
     #[inline(always)]
-    pub(crate) const fn append(&mut self, word: u64, count: u32) {
-        let bytes = word & swar::first_bytes(count);
+    pub(crate) fn append(&mut self, word: u64, count: u32) {
+        self.append_two([word, 0], count);
+    }
+
+    /// Appends the first `count` (0 to 16) bytes of two words, which are lower case already.
+    #[inline(always)]
+    pub(crate) fn append_two(&mut self, words: [u64; 2], count: u32) {
+        // The compiler would drop a mask it can prove needless; the kernel's verifier asks for it.
+        let count = core::hint::black_box(count);
+        let first = words[0] & swar::bytes_below(count, 0);
+        let second = words[1] & swar::bytes_below(count, 8);
         let index = (self.len >> 3) as usize;
         let shift = (self.len & 7) * 8;
         // Past the last word it wraps around: the name is too long then, and equal to none.
-        self.words[index & 3] |= bytes << shift;
-        self.words[(index + 1) & 3] |= (bytes >> 1) >> (63 - shift);
+        self.words[index & 3] |= first << shift;
+        // In two shifts, since a shift by 64 is undefined.
+        self.words[(index + 1) & 3] |= second << shift | (first >> 1) >> (63 - shift);
+        self.words[(index + 2) & 3] |= (second >> 1) >> (63 - shift);
         self.len += count as u64;
     }
 }

@@ -14,8 +14,8 @@ use crate::{
 /// IPv4 or some IPv6 extension headers, TCP without options.
 pub const HEADERS: usize = 128;
 
-/// One more than the bytes need: see [`words::unaligned`].
-const WORDS: usize = HEADERS / 8 + 1;
+/// More than the bytes need: see [`words`].
+const WORDS: usize = HEADERS / 8 + words::AHEAD;
 
 /// How many VLAN tags are walked.
 pub const VLAN_TAGS: usize = 2;
@@ -127,6 +127,12 @@ impl Headers {
     #[inline(always)]
     pub const fn bytes_mut(&mut self) -> &mut [u64; WORDS] {
         &mut self.bytes
+    }
+
+    /// Puts the eight bytes in that stand at `at`, which is below [`HEADERS`].
+    #[inline(always)]
+    pub const fn put(&mut self, at: u32, bytes: u64) {
+        words::set_unaligned(&mut self.bytes, at, bytes);
     }
 
     /// Copies the start of `frame` in.
@@ -264,7 +270,7 @@ impl Headers {
     /// The eight bytes from `at` on, the first in the lowest bits.
     #[inline(always)]
     fn word(&self, at: u32) -> u64 {
-        words::unaligned(&self.bytes, at)
+        words::unaligned(&self.bytes, at, 0)
     }
 
     #[inline(always)]

@@ -10,7 +10,7 @@ use crate::{
     digest::Digest,
     http1::{Head, Rules},
     reason::Reason,
-    window::{self, Window},
+    window::{self, Cursor, Window},
 };
 
 /// How far a sequence number may lie behind what was seen and still be told
@@ -93,13 +93,6 @@ const fn least(a: u64, b: u32) -> u32 {
 pub enum Turn {
     /// Nothing to report; call again.
     Going,
-    /// The window must be filled with the payload's bytes from `offset` on; then call again.
-    Fill {
-        /// Offset in the payload.
-        offset: u32,
-        /// Number of bytes, at most the window's capacity.
-        len: u32,
-    },
     /// A request, with its credential's digest or why it has none; until the
     /// next turn its head can be looked at.
     Request(Result<Digest, Reason>),
@@ -123,10 +116,8 @@ pub struct Reader {
     offset: u32,
     /// Length of the payload.
     len: u32,
-    /// Offset in the window of the next byte.
-    at: u32,
-    /// Number of bytes in the window.
-    end: u32,
+    /// Where reading stands.
+    cursor: Cursor,
     /// 1 if the request whose head was read has been told.
     told: u32,
 }
@@ -141,8 +132,7 @@ impl Reader {
             body_start: 0,
             offset: 0,
             len: 0,
-            at: 0,
-            end: 0,
+            cursor: Cursor::NONE,
             told: 0,
         }
     }
@@ -155,8 +145,7 @@ impl Reader {
         self.body_start = 0;
         self.offset = body;
         self.len = len;
-        self.at = 0;
-        self.end = 0;
+        self.cursor = Cursor::NONE;
         self.told = 0;
     }
 
@@ -169,29 +158,38 @@ impl Reader {
         len * 2 + 16
     }
 
-    /// Reads on.
+    /// Reads on. When the window's bytes are used up, `fill` puts those of the
+    /// payload from the given offset on there, as many as asked for, and says
+    /// whether it could.
     #[inline(always)]
-    pub fn turn(&mut self, window: &Window, rules: &Rules<'_>) -> Turn {
-        if self.head.is_hashing() {
-            self.head.hash();
-            if self.head.is_hashing() || !self.head.is_finished() {
-                return Turn::Going;
-            }
-        }
-        if self.head.is_finished() {
-            if self.told == 0 {
-                self.told = 1;
-                return Turn::Request(self.head.credential());
-            }
+    pub fn turn(
+        &mut self,
+        window: &mut Window,
+        rules: &Rules<'_>,
+        fill: impl FnOnce(&mut Window, u32, u32) -> bool,
+    ) -> Turn {
+        if self.told != 0 {
             self.told = 0;
             self.pass_over(self.head.content_length());
         }
-        if self.at >= self.end {
-            return self.next_window();
+        if self.head.is_hashing() || self.head.is_finished() {
+            return self.hash();
         }
-        match self.head.step(window, self.at, self.end, rules) {
-            Ok(used) => self.at += used,
-            Err(reason) => return Turn::Lost(reason),
+        if self.cursor.at >= self.cursor.end {
+            let len = self.next_window();
+            if len == 0 {
+                return if self.head.is_empty() {
+                    Turn::End
+                } else {
+                    Turn::Lost(Reason::Undecided)
+                };
+            }
+            if !fill(window, self.offset, len) {
+                return Turn::Lost(Reason::Undecided);
+            }
+        }
+        if let Err(reason) = self.head.read(window, &mut self.cursor, rules) {
+            return Turn::Lost(reason);
         }
         if self.head.is_complete() {
             // Not built yet: chunked bodies, and tunnels.
@@ -201,6 +199,19 @@ impl Reader {
             self.head.finish();
         }
         Turn::Going
+    }
+
+    /// Hashes on, and tells the request when that is done.
+    #[inline(always)]
+    fn hash(&mut self) -> Turn {
+        if self.head.is_hashing() {
+            self.head.hash();
+        }
+        if self.head.is_hashing() || !self.head.is_finished() {
+            return Turn::Going;
+        }
+        self.told = 1;
+        Turn::Request(self.head.credential())
     }
 
     /// What to remember of the connection when the whole segment has passed.
@@ -219,37 +230,29 @@ impl Reader {
         })
     }
 
+    /// Moves on to the next window and gives its length, which is 0 at the segment's end.
     #[inline(always)]
-    const fn next_window(&mut self) -> Turn {
-        self.offset += self.end;
-        self.at = 0;
-        self.end = 0;
+    const fn next_window(&mut self) -> u32 {
+        self.offset += self.cursor.end;
         let left = self.len.saturating_sub(self.offset);
-        if left == 0 {
-            return if self.head.is_empty() {
-                Turn::End
-            } else {
-                Turn::Lost(Reason::Undecided)
-            };
-        }
-        self.end = least(left as u64, window::CAPACITY as u32);
-        Turn::Fill {
-            offset: self.offset,
-            len: self.end,
-        }
+        self.cursor = Cursor {
+            at: 0,
+            end: least(left as u64, window::CAPACITY as u32),
+        };
+        self.cursor.end
     }
 
     /// Goes on behind the body of the request whose head was read.
     #[inline(always)]
     const fn pass_over(&mut self, body: u64) {
-        self.body_start = self.offset + self.at;
+        self.body_start = self.offset + self.cursor.at;
         self.head.reset();
-        let in_window = least(body, self.end - self.at);
-        self.at += in_window;
+        let in_window = least(body, self.cursor.end - self.cursor.at);
+        self.cursor.at += in_window;
         let body = body - in_window as u64;
         if body > 0 {
             // The window's bytes are used up; the next one starts behind the body.
-            let in_segment = least(body, self.len.saturating_sub(self.offset + self.end));
+            let in_segment = least(body, self.len.saturating_sub(self.offset + self.cursor.end));
             self.offset += in_segment;
             self.body = body - in_segment as u64;
         }

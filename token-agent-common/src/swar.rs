@@ -83,12 +83,12 @@ pub(crate) const fn leading(mask: u64) -> u32 {
 ///
 /// Without a branch, since the kernel's verifier would follow each one.
 #[inline(always)]
-pub(crate) fn leading_of<const N: usize>(mask: impl Fn(u32) -> u64) -> u32 {
+pub(crate) fn leading_of<const N: usize>(mask: impl Fn(usize) -> u64) -> u32 {
     const { assert!(N <= 8) };
     let mut others = 0;
     let mut i = 0;
     while i < N {
-        let other = !mask(i as u32) & HIGH;
+        let other = !mask(i) & HIGH;
         // Each byte's top bit, gathered into one byte.
         let gathered = (other >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
         others |= gathered << (i * 8);
@@ -210,7 +210,7 @@ mod tests {
                 bytes[run] = b'!';
                 bytes[63] = b'!';
             }
-            let word = |i: u32| *bytes.as_chunks::<8>().0.get(i as usize).unwrap();
+            let word = |i| *bytes.as_chunks::<8>().0.get(i).unwrap();
             let mask = |i| equal(u64::from_le_bytes(word(i)), b'=');
             assert_eq!(leading_of::<8>(mask), run as u32);
             assert_eq!(leading_of::<4>(mask), run.min(32) as u32);

@@ -8,16 +8,17 @@ pub const CAPACITY: usize = 4096;
 /// Bytes kept free before the payload, so that a read may start up to one hash block early.
 const MARGIN: u32 = 64;
 
-/// A power of two, and one more: see [`words::unaligned`].
-const WORDS: usize = 1024 + 1;
+/// A power of two, and more: see [`words`].
+const WORDS: usize = 1024 + words::AHEAD;
 const CAPACITY_WORDS: usize = CAPACITY / 8;
 const MARGIN_WORDS: usize = MARGIN as usize / 8;
 
 // The payload, its margin and a read past the end fit.
 const _: () = assert!(MARGIN_WORDS + CAPACITY_WORDS + 9 <= WORDS);
 
-/// A window of payload bytes. What lies outside the filled part is unspecified:
-/// whoever reads knows where the payload ends.
+/// A window of payload bytes. Behind the last one stands a zero byte, which is in
+/// no class of bytes that HTTP has: whoever reads stops there without counting.
+/// What lies further out is unspecified.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Window {
@@ -36,10 +37,23 @@ impl Window {
     #[inline(always)]
     #[must_use]
     pub fn word(&self, at: u32) -> u64 {
-        words::unaligned(&self.words, at.wrapping_add(MARGIN))
+        self.word_ahead(at, 0)
     }
 
-    /// Where the payload goes: `CAPACITY` bytes.
+    /// The same, `ahead` (0 to 7) words further on.
+    #[inline(always)]
+    #[must_use]
+    pub fn word_ahead(&self, at: u32, ahead: usize) -> u64 {
+        words::unaligned(&self.words, at.wrapping_add(MARGIN), ahead)
+    }
+
+    /// Ends the payload after `count` bytes.
+    #[inline(always)]
+    pub fn seal(&mut self, count: u32) {
+        words::set_unaligned(&mut self.words, count.wrapping_add(MARGIN), 0);
+    }
+
+    /// Where the payload goes: `CAPACITY` bytes. Then [`seal`](Self::seal) it.
     #[inline(always)]
     pub fn payload_mut(&mut self) -> &mut [u64; CAPACITY_WORDS] {
         let Some(payload) = self.words[MARGIN_WORDS..].first_chunk_mut() else {
@@ -56,7 +70,66 @@ impl Window {
             eight[..chunk.len()].copy_from_slice(chunk);
             *word = u64::from_ne_bytes(eight);
         }
+        self.seal(count as u32);
         count as u32
+    }
+}
+
+/// Where in a window reading goes on, and where the window's bytes end.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Cursor {
+    /// Offset of the next byte.
+    pub at: u32,
+    /// Number of bytes in the window.
+    pub end: u32,
+}
+
+impl Cursor {
+    /// At the end of an empty window.
+    pub const NONE: Self = Self { at: 0, end: 0 };
+}
+
+/// What is read: the bytes of a window from a cursor on.
+#[derive(Debug)]
+pub(crate) struct Input<'a> {
+    pub(crate) window: &'a Window,
+    pub(crate) cursor: &'a mut Cursor,
+}
+
+impl Input<'_> {
+    /// The eight bytes from `offset` on, the first in the lowest bits.
+    #[inline(always)]
+    pub(crate) fn word(&self, offset: u32) -> u64 {
+        self.window.word(self.cursor.at.wrapping_add(offset))
+    }
+
+    /// The same, `ahead` (0 to 7) words further on.
+    #[inline(always)]
+    pub(crate) fn word_ahead(&self, ahead: usize) -> u64 {
+        self.window.word_ahead(self.cursor.at, ahead)
+    }
+
+    #[inline(always)]
+    pub(crate) fn byte(&self, offset: u32) -> u8 {
+        self.word(offset) as u8
+    }
+
+    /// Whether CR LF stands at `offset`.
+    #[inline(always)]
+    pub(crate) fn is_crlf(&self, offset: u32) -> bool {
+        self.word(offset) as u16 == u16::from_le_bytes(*b"\r\n")
+    }
+
+    /// Whether no byte stands at `offset`. To be asked of a zero byte only: that is what is there.
+    #[inline(always)]
+    pub(crate) const fn is_end(&self, offset: u32) -> bool {
+        self.cursor.at.wrapping_add(offset) >= self.cursor.end
+    }
+
+    #[inline(always)]
+    pub(crate) const fn consume(&mut self, count: u32) {
+        self.cursor.at = self.cursor.at.wrapping_add(count);
     }
 }
 

@@ -1,14 +1,19 @@
 //! Eight bytes from any place in a buffer of words.
+//!
+//! The buffer is a power of two of words and [`AHEAD`] more. A place is an
+//! offset in bytes, which wraps around at that power of two, and up to `AHEAD`
+//! words from there. So no index can panic or leave the buffer, neither the
+//! compiler nor the kernel's verifier needs a bounds check, and several words
+//! in a row share one calculation of where they are.
 
-/// The eight bytes from `at` on, the first in the lowest bits. The buffer is a
-/// power of two of words and one more, so that a read may start at any byte of
-/// the former; `at` wraps around there. No index can panic or leave the buffer,
-/// and neither the compiler nor the kernel's verifier needs a bounds check.
+/// How many words in a row may be read from one place.
+pub(crate) const AHEAD: usize = 8;
+
+/// The eight bytes at `ahead` words (below [`AHEAD`]) from `at` on, the first in the lowest bits.
 #[inline(always)]
 #[cfg(not(target_arch = "bpf"))]
-pub(crate) const fn unaligned<const N: usize>(words: &[u64; N], at: u32) -> u64 {
-    const { assert!((N - 1).is_power_of_two()) };
-    let index = (at >> 3) as usize & (N - 2);
+pub(crate) const fn unaligned<const N: usize>(words: &[u64; N], at: u32, ahead: usize) -> u64 {
+    let index = place::<N>(at) / 8 + ahead;
     let shift = (at & 7) * 8;
     let low = u64::from_le(words[index]);
     let high = u64::from_le(words[index + 1]);
@@ -20,9 +25,69 @@ pub(crate) const fn unaligned<const N: usize>(words: &[u64; N], at: u32) -> u64 
 #[inline(always)]
 #[cfg(target_arch = "bpf")]
 #[expect(unsafe_code, reason = "safe Rust has no unaligned load")]
-pub(crate) const fn unaligned<const N: usize>(words: &[u64; N], at: u32) -> u64 {
-    const { assert!((N - 1).is_power_of_two()) };
-    let offset = at as usize & ((N - 1) * 8 - 1);
-    // SAFETY: `offset` is below (N - 1) * 8, so the eight bytes are inside the N words.
-    u64::from_le(unsafe { words.as_ptr().byte_add(offset).read_unaligned() })
+pub(crate) const fn unaligned<const N: usize>(words: &[u64; N], at: u32, ahead: usize) -> u64 {
+    let from = words.as_ptr().cast::<u8>();
+    // SAFETY: the place is below (N - AHEAD) * 8, so `ahead` words from there are inside the N words.
+    let word = unsafe { from.add(place::<N>(at)).cast::<u64>().add(ahead) };
+    // SAFETY: as above.
+    u64::from_le(unsafe { word.read_unaligned() })
+}
+
+/// Replaces the eight bytes from `at` on.
+#[inline(always)]
+#[cfg(not(target_arch = "bpf"))]
+pub(crate) const fn set_unaligned<const N: usize>(words: &mut [u64; N], at: u32, value: u64) {
+    let index = place::<N>(at) / 8;
+    let shift = (at & 7) * 8;
+    let kept = !(u64::MAX << shift);
+    words[index] = ((u64::from_le(words[index]) & kept) | value << shift).to_le();
+    if shift > 0 {
+        let kept = u64::MAX << shift;
+        words[index + 1] =
+            ((u64::from_le(words[index + 1]) & kept) | value >> (64 - shift)).to_le();
+    }
+}
+
+/// The same in the kernel, where one store does it.
+#[inline(always)]
+#[cfg(target_arch = "bpf")]
+#[expect(unsafe_code, reason = "safe Rust has no unaligned store")]
+pub(crate) const fn set_unaligned<const N: usize>(words: &mut [u64; N], at: u32, value: u64) {
+    // SAFETY: the place is below (N - AHEAD) * 8, so the eight bytes are inside the N words.
+    let word = unsafe { words.as_mut_ptr().byte_add(place::<N>(at)) };
+    // SAFETY: as above.
+    unsafe { word.write_unaligned(value.to_le()) }
+}
+
+/// The offset in bytes that `at` stands for.
+#[inline(always)]
+const fn place<const N: usize>(at: u32) -> usize {
+    const { assert!((N - AHEAD).is_power_of_two()) };
+    at as usize & ((N - AHEAD) * 8 - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_where_they_were_put() {
+        for at in 0..64u32 {
+            let mut words = [u64::MAX; 8 + AHEAD];
+            set_unaligned(&mut words, at, u64::from_le_bytes(*b"abcdefgh"));
+            for (i, word) in words.iter().enumerate() {
+                for (j, byte) in word.to_le_bytes().into_iter().enumerate() {
+                    let place = (i * 8 + j).wrapping_sub(at as usize);
+                    let expected = b"abcdefgh".get(place).copied().unwrap_or(0xff);
+                    assert_eq!(byte, expected, "at {at}, word {i}, byte {j}");
+                }
+            }
+            assert_eq!(unaligned(&words, at, 0).to_le_bytes(), *b"abcdefgh");
+            assert_eq!(unaligned(&words, at + 64, 0), unaligned(&words, at, 0));
+            for ahead in 1..AHEAD.min(8 - at as usize / 8) {
+                let further = at + 8 * ahead as u32;
+                assert_eq!(unaligned(&words, at, ahead), unaligned(&words, further, 0));
+            }
+        }
+    }
 }

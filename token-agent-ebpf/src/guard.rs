@@ -34,52 +34,63 @@ pub(crate) fn judge<P: Packet>(packet: &P) -> Action {
     let Some(scratch) = maps::scratch() else {
         return IMPOSSIBLE;
     };
-    if !packet.load_headers(&mut scratch.headers) {
+    let len = packet.len();
+    if !packet.load_headers(len, &mut scratch.headers) {
         return IMPOSSIBLE;
     }
-    let frame = locate(scratch, packet.len());
-    if frame == Frame::Other as u32 {
+    let located = locate(scratch, len);
+    let (frame, service) = ((located >> 32) as u32, located as u32);
+    if service == NO_SERVICE && frame != Frame::Unreadable as u32 {
         return Action::Pass;
     }
-    if frame == Frame::Unreadable as u32 {
-        return bad_packet(packet, scratch);
+    let is_segment = frame == Frame::Tcp as u32;
+    // What is no whole segment belongs to no one service.
+    let service = if is_segment { service } else { NO_SERVICE };
+    let (Some(settings), Some(policy)) = (maps::settings(), maps::service(service)) else {
+        return IMPOSSIBLE;
+    };
+    scratch.service = service;
+    scratch.interface = packet.interface();
+    let case = Case { settings, policy };
+    if !is_segment || scratch.segment.is_bad() {
+        scratch.reader.head.reset();
+        return case.deny(scratch, Reason::BadPacket);
     }
-    // A fragment's port is 0, which stands for any.
-    let service = listener(scratch);
-    if service == NO_SERVICE {
-        return Action::Pass;
-    }
-    if frame == Frame::Tcp as u32 {
-        return judge_segment(packet, scratch, service);
-    }
-    bad_packet(packet, scratch)
+    judge_segment(packet, scratch, case)
 }
 
-/// Finds the segment in the headers and leaves it in `scratch`; gives the [`Frame`].
+/// Finds the segment in the headers, leaves it in `scratch` and gives the
+/// [`Frame`], and below it the service's number.
 ///
 /// A function of its own in the kernel too: there are many ways through the
 /// headers, and the verifier follows what comes after each of them unless their
 /// results leave the registers.
 #[inline(never)]
-fn locate(scratch: &mut Scratch, len: u32) -> u32 {
+fn locate(scratch: &mut Scratch, len: u32) -> u64 {
     scratch.digest = Digest::NONE;
     let Scratch {
         headers, segment, ..
     } = scratch;
-    headers.frame(len, segment) as u32
+    let frame = headers.frame(len, segment);
+    let service = match frame {
+        // A fragment's port is 0, which stands for any.
+        Frame::Tcp | Frame::Fragment => listener(&segment.flow),
+        Frame::Other | Frame::Unreadable => NO_SERVICE,
+    };
+    (frame as u64) << 32 | u64::from(service)
 }
 
 /// Services are numbered from 1.
 const NO_SERVICE: u32 = 0;
 
 /// The service the segment is for, the most specific match first.
-#[inline(never)]
-fn listener(scratch: &Scratch) -> u32 {
+#[inline(always)]
+fn listener(flow: &FlowKey) -> u32 {
     let FlowKey {
         server,
         server_port: port,
         ..
-    } = scratch.segment.flow;
+    } = *flow;
     let Some(ports) = maps::ports(port) else {
         return NO_SERVICE;
     };
@@ -99,38 +110,9 @@ fn listener(scratch: &Scratch) -> u32 {
     NO_SERVICE
 }
 
-/// A packet that belongs to no one service.
 #[inline(always)]
-fn bad_packet<P: Packet>(packet: &P, scratch: &mut Scratch) -> Action {
-    scratch.reader.head.reset();
-    match case(packet, 0) {
-        Some(case) => case.deny(scratch, Reason::BadPacket),
-        None => IMPOSSIBLE,
-    }
-}
-
-#[inline(always)]
-fn case<P: Packet>(packet: &P, service: u32) -> Option<Case<'static>> {
-    let settings = maps::settings()?;
-    let policy = maps::service(service)?;
-    Some(Case {
-        settings,
-        policy,
-        service,
-        interface: packet.interface(),
-    })
-}
-
-#[inline(always)]
-fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, service: u32) -> Action {
-    let Some(case) = case(packet, service) else {
-        return IMPOSSIBLE;
-    };
+fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -> Action {
     let segment = &scratch.segment;
-    if segment.is_bad() {
-        scratch.reader.head.reset();
-        return case.deny(scratch, Reason::BadPacket);
-    }
     if segment.is_syn() {
         maps::forget(&segment.flow);
         return Action::Pass;
@@ -143,7 +125,7 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, service: u32) -> 
     if let Some(flow) = &known {
         if flow.is_lost() {
             if !case.enforces() {
-                case.count(Reason::Unjudged, 1);
+                case.count(scratch, Reason::Unjudged, 1);
                 return Action::Pass;
             }
         } else {
@@ -165,7 +147,7 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, service: u32) -> 
         return Action::Drop;
     }
     if allowed > 0 {
-        case.count(Reason::Allowed, allowed);
+        case.count(scratch, Reason::Allowed, allowed);
     }
     if outcome == Outcome::Lost as u32 {
         maps::remember(&segment.flow, &Flow::LOST);
@@ -248,13 +230,11 @@ impl<P: Packet> Turns<'_, P> {
             credential: self.case.policy.credential(),
             key: self.case.settings.key(),
         };
-        match reader.turn(window, &rules) {
+        let (packet, payload) = (self.packet, segment.payload);
+        match reader.turn(window, &rules, |window, offset, len| {
+            packet.load_window(payload.wrapping_add(offset), len, window)
+        }) {
             Turn::Going => false,
-            Turn::Fill { offset, len } => {
-                let offset = segment.payload.wrapping_add(offset);
-                // What cannot be read leaves the outcome unfinished, which is a denial.
-                !self.packet.load_window(offset, len, window)
-            }
             Turn::Request(credential) => self.request(credential),
             Turn::Lost(reason) => {
                 self.scratch.outcome = match self.case.deny(self.scratch, reason) {
@@ -301,7 +281,7 @@ impl<P: Packet> Turns<'_, P> {
     fn verdict(&self) -> Reason {
         match maps::token(&self.scratch.digest) {
             Some(entry) => {
-                let in_audience = maps::is_for(entry.audience(), self.case.service);
+                let in_audience = maps::is_for(entry.audience(), self.scratch.service);
                 entry.judge(self.case.now(), in_audience)
             }
             None => Reason::Unknown,

@@ -26,6 +26,9 @@ pub(crate) struct Scratch {
     pub(crate) headers: Headers,
     /// What the headers say.
     pub(crate) segment: Segment,
+    /// The number of the service the packet is for, 0 if it belongs to no one.
+    pub(crate) service: u32,
+    pub(crate) interface: u32,
     /// The digest of the credential at hand, zero if there is none.
     pub(crate) digest: Digest,
     /// Requests allowed so far.

@@ -1,4 +1,8 @@
 //! The one door to a packet's bytes: copies, whether the packet is linear or not.
+//!
+//! The headers are copied word by word where they lie in the packet's first
+//! part, as they nearly always do: every packet on the interface pays for that
+//! copy, and a call of the kernel's own costs several times as much.
 
 use core::{ffi::c_void, hint::black_box};
 
@@ -26,13 +30,45 @@ pub(crate) trait Packet {
     /// `to` is good for writing `len` bytes.
     unsafe fn load(&self, offset: u32, to: *mut c_void, len: u32) -> bool;
 
-    /// Copies the first bytes of the frame.
+    /// Where its first part starts and ends in memory.
+    fn linear(&self) -> (usize, usize);
+
+    /// Copies the first bytes of the frame, which has `len` bytes.
     #[inline(always)]
-    fn load_headers(&self, headers: &mut Headers) -> bool {
-        let len = bounded::<HEADERS>(self.len().min(HEADERS as u32));
+    fn load_headers(&self, len: u32, headers: &mut Headers) -> bool {
+        let len = bounded::<HEADERS>(len.min(HEADERS as u32));
+        if self.copy_headers(len, headers) {
+            return true;
+        }
         let to = headers.bytes_mut().as_mut_ptr().cast();
         // SAFETY: `Headers` holds `HEADERS` bytes, the bound of `len`.
         unsafe { self.load(0, to, len) }
+    }
+
+    /// Copies the first `len` bytes of the frame if they lie in its first part.
+    #[inline(always)]
+    fn copy_headers(&self, len: u32, headers: &mut Headers) -> bool {
+        let (start, end) = self.linear();
+        let mut at = 0;
+        while at < HEADERS {
+            if start + at + 8 > end {
+                break;
+            }
+            // SAFETY: the eight bytes lie before the end, as was just checked.
+            let word = unsafe { ((start + at) as *const u64).read_unaligned() };
+            headers.put(at as u32, word);
+            at += 8;
+        }
+        // The last eight bytes, some of them for the second time.
+        let last = black_box(len.wrapping_sub(8)) & (HEADERS as u32 - 1);
+        let from = start + last as usize;
+        if from + 8 > end {
+            return false;
+        }
+        // SAFETY: as above.
+        let word = unsafe { (from as *const u64).read_unaligned() };
+        headers.put(last, word);
+        true
     }
 
     /// Copies `len` bytes of the frame from `offset` on.
@@ -41,7 +77,9 @@ pub(crate) trait Packet {
         let len = bounded::<{ window::CAPACITY }>(len);
         let to = window.payload_mut().as_mut_ptr().cast();
         // SAFETY: the window's payload holds `CAPACITY` bytes, the bound of `len`.
-        unsafe { self.load(offset, to, len) }
+        let loaded = unsafe { self.load(offset, to, len) };
+        window.seal(len);
+        loaded
     }
 }
 
@@ -64,6 +102,11 @@ impl<'a> XdpPacket<'a> {
 }
 
 impl Packet for XdpPacket<'_> {
+    #[inline(always)]
+    fn linear(&self) -> (usize, usize) {
+        (self.0.data(), self.0.data_end())
+    }
+
     #[inline(always)]
     fn len(&self) -> u32 {
         // SAFETY: the context is the one the kernel passed in.
@@ -93,6 +136,11 @@ impl<'a> TcPacket<'a> {
 }
 
 impl Packet for TcPacket<'_> {
+    #[inline(always)]
+    fn linear(&self) -> (usize, usize) {
+        (self.0.data(), self.0.data_end())
+    }
+
     #[inline(always)]
     fn len(&self) -> u32 {
         self.0.len()

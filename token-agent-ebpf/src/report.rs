@@ -16,9 +16,6 @@ use crate::{
 pub(crate) struct Case<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) policy: &'a ServicePolicy,
-    /// The service's number, 0 if the packet belongs to no one.
-    pub(crate) service: u32,
-    pub(crate) interface: u32,
 }
 
 impl Case<'_> {
@@ -41,9 +38,9 @@ impl Case<'_> {
     }
 
     #[inline(always)]
-    pub(crate) fn count(&self, reason: Reason, by: u32) {
+    pub(crate) fn count(&self, scratch: &Scratch, reason: Reason, by: u32) {
         maps::count(
-            counter_index(self.service, self.enforces(), reason),
+            counter_index(scratch.service, self.enforces(), reason),
             u64::from(by),
         );
     }
@@ -54,15 +51,15 @@ impl Case<'_> {
     #[inline(never)]
     pub(crate) fn deny(&self, scratch: &Scratch, reason: Reason) -> Action {
         let enforced = self.enforces();
-        maps::count(counter_index(self.service, enforced, reason), 1);
+        maps::count(counter_index(scratch.service, enforced, reason), 1);
         let time = self.now();
         maps::report(time, || Denial {
             time,
             method: scratch.reader.head.method(),
             digest: scratch.digest,
             flow: scratch.segment.flow,
-            interface: self.interface,
-            service: self.service,
+            interface: scratch.interface,
+            service: scratch.service,
             reason: reason as u8,
             enforced: u8::from(enforced),
             reserved: [0; 6],

@@ -148,6 +148,8 @@ impl Toolchain {
             "-Clink-arg=--disable-expand-memcpy-in-order".into(),
             // Otherwise every unaligned load of a word becomes eight loads of a byte.
             "-Clink-arg=--cpu-features=+allows-misaligned-mem-access".into(),
+            // Otherwise constants are loaded before a loop and kept on the stack, which has no room.
+            "-Clink-arg=--llvm-args=-disable-machine-licm".into(),
             // 32-bit atomics, and smaller code; every kernel from 5.1 on runs it.
             "-Ctarget-cpu=v3".into(),
             // In dependencies too: more units can break the 512-byte stack.

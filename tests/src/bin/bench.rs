@@ -52,6 +52,11 @@ fn main() -> Result<()> {
             true,
         ),
         ("allowed", request("good"), true),
+        (
+            "allowed, bare",
+            Frame::new(server, 8080, bare(&token("good"))),
+            true,
+        ),
         ("denied: revoked", request("revoked"), false),
         ("denied: unknown", request("unknown"), false),
     ];
@@ -95,6 +100,11 @@ fn get(token: &str) -> String {
     );
     let rest = 307 - head.len() - 4;
     format!("{head}{}\r\n\r\n", "a".repeat(rest))
+}
+
+/// The shortest request with a token.
+fn bare(token: &str) -> String {
+    format!("GET / HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n")
 }
 
 fn measure(

@@ -5,8 +5,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{CREDENTIAL_MAX, Head, Packed, Rules, View, phase, seen};
-use crate::{name::Name, reason::Reason, swar};
+use super::{CREDENTIAL_MAX, Head, Rules, phase, seam, seen};
+use crate::{name::Name, reason::Reason, swar, window::Input};
 
 /// Which bytes a token may have. Servers strip 0xa0, 0x85 and padding, so
 /// nothing of that kind may slip by as another token.
@@ -59,108 +59,129 @@ impl CredentialRule {
 }
 
 impl Head {
-    #[inline(never)]
-    pub(super) fn credential_step(&mut self, view: &View<'_>, rules: &Rules<'_>) -> Packed {
-        Packed::new(self.read_credential(view, rules))
-    }
-
+    /// The phases of the credential header's value.
     #[inline(always)]
-    fn read_credential(&mut self, view: &View<'_>, rules: &Rules<'_>) -> Result<u32, Reason> {
-        match self.phase {
-            phase::SCHEME => self.scheme_step(view, rules.credential),
-            phase::TOKEN => self.token_step(view, rules),
-            phase::PADDING => self.padding_step(view),
-            phase::TOKEN_END => {
-                let run = swar::leading(swar::blank(view.word())).min(view.available);
-                if run == 8 || run == view.available {
-                    return Ok(run);
-                }
-                self.after_credential(view, run)
-            }
-            _ => Err(Reason::Malformed),
+    pub(super) fn credential_steps(
+        &mut self,
+        input: &mut Input<'_>,
+        rules: &Rules<'_>,
+    ) -> Result<(), Reason> {
+        if self.phase == phase::CREDENTIAL_START {
+            self.blanks_step(input);
         }
+        seam(self, input);
+        if self.phase == phase::SCHEME {
+            self.scheme_step(input, rules.credential)?;
+        }
+        seam(self, input);
+        if self.phase == phase::TOKEN_START {
+            self.blanks_step(input);
+        }
+        seam(self, input);
+        if self.phase == phase::TOKEN {
+            self.token_step(input, rules)?;
+        }
+        seam(self, input);
+        if self.phase == phase::PADDING {
+            self.padding_step(input)?;
+        }
+        seam(self, input);
+        if self.phase == phase::TOKEN_END {
+            self.token_end_step(input)?;
+        }
+        Ok(())
     }
 
     /// The scheme is case-insensitive; another one than asked for is no credential.
     #[inline(always)]
-    fn scheme_step(&mut self, view: &View<'_>, rule: &CredentialRule) -> Result<u32, Reason> {
-        let word = view.word();
-        let run = swar::leading(swar::common_name(word)).min(view.available);
+    fn scheme_step(&mut self, input: &mut Input<'_>, rule: &CredentialRule) -> Result<(), Reason> {
+        let word = input.word(0);
+        let run = swar::leading(swar::common_name(word));
         self.name.append(word | swar::LOWER, run);
-        if run == 8 || run == view.available {
-            return Ok(run);
-        }
-        let stop = view.byte_at(run);
-        match stop {
-            b' ' | b'\t' => {
-                self.phase = if self.name.is(&rule.scheme) {
-                    phase::TOKEN_START
-                } else {
-                    phase::VALUE
-                };
-                Ok(run + 1)
+        let mut used = run;
+        if run < 8 {
+            let stop = input.byte(run);
+            match stop {
+                b' ' | b'\t' => {
+                    self.phase = if self.name.is(&rule.scheme) {
+                        phase::TOKEN_START
+                    } else {
+                        phase::VALUE
+                    };
+                    used += 1;
+                }
+                b'\r' => {
+                    self.end_line(input, run);
+                    return Ok(());
+                }
+                _ if swar::is_tchar(stop) => {
+                    self.name.append(u64::from(stop), 1);
+                    used += 1;
+                }
+                _ if input.is_end(run) => {}
+                _ => return self.bad_token(input, run),
             }
-            b'\r' => self.end_line(view, run),
-            _ if swar::is_tchar(stop) => {
-                self.name.append(u64::from(stop), 1);
-                Ok(run + 1)
-            }
-            _ => self.bad_token(view, run),
         }
+        input.consume(used);
+        Ok(())
     }
 
     #[inline(always)]
-    fn token_step(&mut self, view: &View<'_>, rules: &Rules<'_>) -> Result<u32, Reason> {
+    fn token_step(&mut self, input: &mut Input<'_>, rules: &Rules<'_>) -> Result<(), Reason> {
         if self.count == 0 {
             self.hasher.reset(rules.key);
         }
-        let run = swar::leading_of::<8>(|i| rules.credential.class(view.word_at(i * 8)));
-        let run = run.min(view.available);
-        let taken = self.take(view, run);
-        if taken < run || run == 64 || run == view.available {
-            return Ok(taken);
+        let run = swar::leading_of::<8>(|i| rules.credential.class(input.word_ahead(i)));
+        if self.take(input, run) < run || run == 64 {
+            return Ok(());
         }
-        match view.byte_at(run) {
-            b'=' if self.count > 0 => {
-                self.phase = phase::PADDING;
-                if run > 0 {
-                    Ok(run)
-                } else {
-                    self.padding_step(view)
-                }
-            }
-            b'\r' if self.count == 0 => self.end_line(view, run),
-            _ if self.count == 0 => self.bad_token(view, run),
+        match input.byte(0) {
+            b'=' if self.count > 0 => self.phase = phase::PADDING,
+            b'\r' if self.count == 0 => self.end_line(input, 0),
+            _ if input.is_end(0) => {}
+            _ if self.count == 0 => return self.bad_token(input, 0),
             _ => {
                 self.seen |= seen::TOKEN;
-                self.after_credential(view, run)
+                self.phase = phase::TOKEN_END;
             }
         }
+        Ok(())
     }
 
     #[inline(always)]
-    fn padding_step(&mut self, view: &View<'_>) -> Result<u32, Reason> {
-        let run = swar::leading(swar::equal(view.word(), b'=')).min(view.available);
-        let taken = self.take(view, run);
-        if taken < run || run == 8 || run == view.available {
-            return Ok(taken);
+    fn padding_step(&mut self, input: &mut Input<'_>) -> Result<(), Reason> {
+        let run = swar::leading(swar::equal(input.word(0), b'='));
+        if self.take(input, run) == run && run < 8 && !input.is_end(0) {
+            self.seen |= seen::TOKEN;
+            self.phase = phase::TOKEN_END;
         }
-        self.seen |= seen::TOKEN;
-        self.after_credential(view, run)
+        Ok(())
+    }
+
+    /// What may follow a token: blanks and the end of the line.
+    #[inline(always)]
+    fn token_end_step(&mut self, input: &mut Input<'_>) -> Result<(), Reason> {
+        let run = swar::leading(swar::blank(input.word(0)));
+        match input.byte(run) {
+            _ if run == 8 => input.consume(run),
+            b'\r' => self.end_line(input, run),
+            _ if input.is_end(run) => input.consume(run),
+            _ => return self.bad_token(input, run),
+        }
+        Ok(())
     }
 
     /// Takes at most `count` bytes to be hashed and says how many; none of a
     /// credential that is too long.
     #[inline(always)]
-    fn take(&mut self, view: &View<'_>, count: u32) -> u32 {
+    fn take(&mut self, input: &mut Input<'_>, count: u32) -> u32 {
         if count == 0 {
             return 0;
         }
         if self.count + count > CREDENTIAL_MAX {
             self.seen |= seen::LONG_TOKEN;
             self.phase = phase::VALUE;
-            // One byte: fewer than asked for, so that the caller stops here.
-            return count.min(1);
+            return 0;
         }
         let room = self.hasher.room();
         if room == 0 {
@@ -169,44 +190,22 @@ impl Head {
             return 0;
         }
         let count = count.min(room);
-        self.hasher.push(view.window, view.at, count);
+        self.hasher.push(input.window, input.cursor.at, count);
         self.count += count;
+        input.consume(count);
         count
-    }
-
-    /// What may follow a token: blanks and the end of the line.
-    #[inline(always)]
-    fn after_credential(&mut self, view: &View<'_>, offset: u32) -> Result<u32, Reason> {
-        match view.byte_at(offset) {
-            b'\r' => self.end_line(view, offset),
-            b' ' | b'\t' => {
-                self.phase = phase::TOKEN_END;
-                Ok(offset + 1)
-            }
-            _ => self.bad_token(view, offset),
-        }
     }
 
     /// The byte at `offset` has no place in a token; it may in a field value.
     #[inline(always)]
-    fn bad_token(&mut self, view: &View<'_>, offset: u32) -> Result<u32, Reason> {
-        let stop = view.byte_at(offset);
+    fn bad_token(&mut self, input: &mut Input<'_>, offset: u32) -> Result<(), Reason> {
+        let stop = input.byte(offset);
         if stop < 0x20 || stop == 0x7f {
             return Err(Reason::Malformed);
         }
         self.seen |= seen::BAD_TOKEN;
         self.phase = phase::VALUE;
-        Ok(offset + 1)
-    }
-
-    /// The byte at `offset` is the line's CR.
-    #[inline(always)]
-    fn end_line(&mut self, view: &View<'_>, offset: u32) -> Result<u32, Reason> {
-        if view.crlf_at(offset) {
-            self.begin_field();
-            return Ok(offset + 2);
-        }
-        self.phase = phase::LF;
-        Ok(offset + 1)
+        input.consume(offset + 1);
+        Ok(())
     }
 }

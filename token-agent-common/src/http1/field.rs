@@ -1,7 +1,7 @@
 //! Header fields (RFC 9112, section 5), and the two that frame the body (section 6).
 
-use super::{Head, Packed, Rules, View, phase, seen};
-use crate::{name::Name, reason::Reason, swar};
+use super::{Head, Rules, phase, seen};
+use crate::{name::Name, reason::Reason, swar, window::Input};
 
 const fn name(text: &str) -> Name {
     match Name::new(text) {
@@ -15,64 +15,37 @@ const TRANSFER_ENCODING: Name = name("transfer-encoding");
 const CHUNKED: u64 = u64::from_le_bytes(*b"chunked\0");
 
 impl Head {
-    #[inline(never)]
-    pub(super) fn fields(&mut self, view: &View<'_>, rules: &Rules<'_>) -> Packed {
-        Packed::new(self.read_fields(view, rules))
-    }
-
+    /// The phases of the fields that frame the body, and of the LF behind any line.
     #[inline(always)]
-    fn read_fields(&mut self, view: &View<'_>, rules: &Rules<'_>) -> Result<u32, Reason> {
-        if let phase::LENGTH_START
-        | phase::CODING_START
-        | phase::CREDENTIAL_START
-        | phase::TOKEN_START = self.phase
-        {
-            let blanks = swar::leading(swar::blank(view.word())).min(view.available);
-            if blanks < 8 && blanks < view.available {
-                self.phase = match self.phase {
-                    phase::LENGTH_START => phase::LENGTH,
-                    phase::CODING_START => phase::CODING,
-                    phase::CREDENTIAL_START => phase::SCHEME,
-                    _ => phase::TOKEN,
-                };
-            }
-            if blanks > 0 || self.phase >= phase::SCHEME {
-                return Ok(blanks);
-            }
+    pub(super) fn framing_steps(&mut self, input: &mut Input<'_>) -> Result<(), Reason> {
+        if self.phase == phase::LENGTH_START || self.phase == phase::CODING_START {
+            self.blanks_step(input);
+        }
+        let byte = input.byte(0);
+        if input.is_end(0) {
+            return Ok(());
         }
         match self.phase {
-            phase::NAME => {
-                let used = self.name_step(view, rules)?;
-                // Nearly every field ends up here: go on in the same step.
-                if self.phase == phase::VALUE && used < view.available {
-                    let rest = View {
-                        window: view.window,
-                        at: view.at.wrapping_add(used),
-                        available: view.available - used,
-                    };
-                    return Ok(used + self.value_step(&rest)?);
-                }
-                Ok(used)
-            }
-            phase::VALUE => self.value_step(view),
-            phase::LF => match view.byte_at(0) {
-                b'\n' => {
-                    self.begin_field();
-                    Ok(1)
-                }
-                _ => Err(Reason::Malformed),
-            },
-            phase::END_LF => match view.byte_at(0) {
-                b'\n' => {
-                    self.phase = phase::COMPLETE;
-                    Ok(1)
-                }
-                _ => Err(Reason::Malformed),
-            },
-            phase::LENGTH => self.length_step(view),
-            phase::CODING => self.coding_step(view),
-            phase::FRAMING_END => self.framing_end_step(view),
-            _ => Err(Reason::Malformed),
+            phase::LENGTH => self.length_step(byte)?,
+            phase::CODING => self.coding_step(byte)?,
+            phase::FRAMING_END => self.framing_end_step(byte)?,
+            phase::LF if byte == b'\n' => self.begin_field(),
+            phase::END_LF if byte == b'\n' => self.phase = phase::COMPLETE,
+            // Blanks, of which there are more.
+            phase::LENGTH_START | phase::CODING_START => return Ok(()),
+            _ => return Err(Reason::Malformed),
+        }
+        input.consume(1);
+        Ok(())
+    }
+
+    /// Passes over the blanks before a value, and enters its phase, the next one, when there is a byte of it.
+    #[inline(always)]
+    pub(super) fn blanks_step(&mut self, input: &mut Input<'_>) {
+        let run = swar::leading(swar::blank(input.word(0)));
+        input.consume(run);
+        if run < 8 && !input.is_end(0) {
+            self.phase += 1;
         }
     }
 
@@ -84,38 +57,58 @@ impl Head {
         self.name.clear();
     }
 
+    /// Ends the line at `offset`, where its CR is.
     #[inline(always)]
-    fn name_step(&mut self, view: &View<'_>, rules: &Rules<'_>) -> Result<u32, Reason> {
-        let word = view.word();
-        let run = swar::leading(swar::common_name(word)).min(view.available);
+    pub(super) fn end_line(&mut self, input: &mut Input<'_>, offset: u32) {
+        if input.is_crlf(offset) {
+            input.consume(offset + 2);
+            self.begin_field();
+        } else {
+            input.consume(offset + 1);
+            self.phase = phase::LF;
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn name_step(
+        &mut self,
+        input: &mut Input<'_>,
+        rules: &Rules<'_>,
+    ) -> Result<(), Reason> {
+        let words = [input.word(0), input.word_ahead(1)];
+        let run = swar::leading_of::<2>(|i| swar::common_name(words[i & 1]));
         // Letters, digits and `-` all lose their case this way.
-        self.name.append(word | swar::LOWER, run);
-        if run == 8 || run == view.available {
-            return Ok(run);
-        }
-        let stop = view.byte_at(run);
-        match stop {
-            b':' if !self.name.is_empty() => {
-                self.count = 0;
-                self.begin_value(rules)?;
-            }
-            b'\r' if self.name.is_empty() => {
-                self.phase = phase::END_LF;
-                if view.crlf_at(run) {
-                    self.phase = phase::COMPLETE;
-                    return Ok(run + 2);
+        self.name
+            .append_two(words.map(|word| word | swar::LOWER), run);
+        let mut used = run;
+        if run < 16 {
+            let stop = input.byte(run);
+            used += 1;
+            match stop {
+                b':' if !self.name.is_empty() => {
+                    self.count = 0;
+                    self.begin_value(rules)?;
                 }
+                b'\r' if self.name.is_empty() => {
+                    self.phase = phase::END_LF;
+                    if input.is_crlf(run) {
+                        self.phase = phase::COMPLETE;
+                        used += 1;
+                    }
+                }
+                // CGI-style gateways make no difference between the two.
+                b'_' => {
+                    self.seen |= seen::UNDERSCORE;
+                    self.name.append(u64::from(b'-'), 1);
+                }
+                _ if swar::is_tchar(stop) => self.name.append(u64::from(stop), 1),
+                _ if input.is_end(run) => used = run,
+                // A blank before the colon, a folded line, a control character.
+                _ => return Err(Reason::Malformed),
             }
-            // CGI-style gateways make no difference between the two.
-            b'_' => {
-                self.seen |= seen::UNDERSCORE;
-                self.name.append(u64::from(b'-'), 1);
-            }
-            _ if swar::is_tchar(stop) => self.name.append(u64::from(stop), 1),
-            // A blank before the colon, a folded line, a control character.
-            _ => return Err(Reason::Malformed),
         }
-        Ok(run + 1)
+        input.consume(used);
+        Ok(())
     }
 
     /// What the name asks for.
@@ -160,64 +153,62 @@ impl Head {
 
     /// Passes over a value up to its end.
     #[inline(always)]
-    fn value_step(&mut self, view: &View<'_>) -> Result<u32, Reason> {
-        let run = swar::leading_of::<4>(|i| swar::field_value(view.word_at(i * 8)));
-        let run = run.min(view.available);
-        if run == 32 || run == view.available {
-            return Ok(run);
+    pub(super) fn value_step(&mut self, input: &mut Input<'_>) -> Result<(), Reason> {
+        let run = swar::leading_of::<4>(|i| swar::field_value(input.word_ahead(i)));
+        let mut used = run;
+        if run < 32 {
+            match input.byte(run) {
+                b'\r' => {
+                    self.end_line(input, run);
+                    return Ok(());
+                }
+                b'\t' => used += 1,
+                _ if input.is_end(run) => {}
+                _ => return Err(Reason::Malformed),
+            }
         }
-        if view.crlf_at(run) {
-            self.begin_field();
-            return Ok(run + 2);
-        }
-        match view.byte_at(run) {
-            b'\r' => self.phase = phase::LF,
-            b'\t' => {}
-            _ => return Err(Reason::Malformed),
-        }
-        Ok(run + 1)
+        input.consume(used);
+        Ok(())
     }
 
     /// Digits only, 64-bit, no overflow (RFC 9112, section 6.3, and RFC 9110, section 8.6).
     #[inline(always)]
-    fn length_step(&mut self, view: &View<'_>) -> Result<u32, Reason> {
-        let byte = view.byte_at(0);
+    fn length_step(&mut self, byte: u8) -> Result<(), Reason> {
         if byte.is_ascii_digit() {
             if self.content_length > (u64::MAX - 9) / 10 {
                 return Err(Reason::Malformed);
             }
             self.content_length = self.content_length * 10 + u64::from(byte - b'0');
             self.count = 1;
-            return Ok(1);
+            return Ok(());
         }
         if self.count == 0 {
             return Err(Reason::Malformed);
         }
-        self.framing_end_step(view)
+        self.framing_end_step(byte)
     }
 
     /// Exactly `chunked`: every other list of codings is read differently by some server.
     #[inline(always)]
-    fn coding_step(&mut self, view: &View<'_>) -> Result<u32, Reason> {
-        let byte = view.byte_at(0);
+    fn coding_step(&mut self, byte: u8) -> Result<(), Reason> {
         if byte.is_ascii_alphabetic() && self.count < 8 {
             self.literal |= u64::from(byte | 0x20) << (self.count * 8);
             self.count += 1;
-            return Ok(1);
+            return Ok(());
         }
         if self.literal != CHUNKED {
             return Err(Reason::Malformed);
         }
-        self.framing_end_step(view)
+        self.framing_end_step(byte)
     }
 
     #[inline(always)]
-    fn framing_end_step(&mut self, view: &View<'_>) -> Result<u32, Reason> {
-        self.phase = match view.byte_at(0) {
+    fn framing_end_step(&mut self, byte: u8) -> Result<(), Reason> {
+        self.phase = match byte {
             b' ' | b'\t' => phase::FRAMING_END,
             b'\r' => phase::LF,
             _ => return Err(Reason::Malformed),
         };
-        Ok(1)
+        Ok(())
     }
 }

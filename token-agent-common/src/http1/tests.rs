@@ -46,21 +46,24 @@ fn read(bytes: &[u8], rule: &CredentialRule, cut: usize) -> Result<Option<Read>,
     let mut len = 0;
     let mut idle = false;
     for piece in bytes.chunks(cut.min(4000)) {
-        // What lies behind the piece is never looked at.
+        // What lies behind the piece's end, but for the zero there, is never looked at.
         let mut padded = piece.to_vec();
-        padded.extend_from_slice(b"\r\n\r\n: = AAAA\r\n\r\n");
-        let end = piece.len() as u32;
+        padded.extend_from_slice(b"\0\r\n\r\n: = AAAA\r\n\r\n");
         window.fill(&padded);
-        let mut at = 0;
-        while at < end {
-            let used = head.step(&window, at, end, &rules)?;
-            assert!(at + used <= end, "consumed {used} of {}", end - at);
+        let mut cursor = Cursor {
+            at: 0,
+            end: piece.len() as u32,
+        };
+        while cursor.at < cursor.end {
+            let start = cursor.at;
+            head.read(&window, &mut cursor, &rules)?;
+            let used = cursor.at - start;
+            assert!(cursor.at <= cursor.end, "consumed too much");
             assert!(used > 0 || !idle, "two steps without progress");
             idle = used == 0;
             while head.is_hashing() {
                 head.hash();
             }
-            at += used;
             len += used as usize;
             if head.is_complete() {
                 head.finish();

@@ -55,12 +55,12 @@ fn read(payload: &[u8], sequence: u32, flow: Option<Flow>) -> Outcome {
     reader.begin(body, len);
     let mut requests = Vec::new();
     for _ in 0..Reader::turns(len) {
-        match reader.turn(&window, &rules) {
+        let fill = |window: &mut Window, offset, len| {
+            let bytes = &payload[offset as usize..(offset + len) as usize];
+            window.fill(bytes) == len
+        };
+        match reader.turn(&mut window, &rules, fill) {
             Turn::Going => {}
-            Turn::Fill { offset, len } => {
-                let bytes = &payload[offset as usize..(offset + len) as usize];
-                assert_eq!(window.fill(bytes), len);
-            }
             Turn::Request(credential) => requests.push(credential),
             Turn::Lost(reason) => {
                 return Outcome {

@@ -124,12 +124,12 @@ fn read(head: &[u8], credential: &CredentialRule, key: &KeyWords) -> Result<Dige
     };
     reader.begin(0, len);
     for _turn in 0..Reader::turns(len) {
-        match reader.turn(&window, &rules) {
+        let fill = |window: &mut Window, offset, len| {
+            let rest = head.get(offset as usize..).unwrap_or_default();
+            window.fill(rest) == len
+        };
+        match reader.turn(&mut window, &rules, fill) {
             Turn::Going => {}
-            Turn::Fill { offset, .. } => {
-                let rest = head.get(offset as usize..).unwrap_or_default();
-                window.fill(rest);
-            }
             Turn::Request(credential) => return credential,
             Turn::Lost(reason) => return Err(reason),
             Turn::End => break,
