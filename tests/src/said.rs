@@ -70,7 +70,12 @@ pub fn binary_for_all(agent: &Agent<'_>) -> Result<PathBuf> {
     fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
     let copy = dir.join("token-agent");
     if !copy.exists() {
-        fs::copy(binary()?, &copy)?;
+        // By another process: this one never has the copy open for writing. It would hand that on
+        // to whatever another thread forks meanwhile, and what is open for writing cannot be run.
+        run(Command::new("install")
+            .arg("--mode=0755")
+            .arg(binary()?)
+            .arg(&copy))?;
     }
     Ok(copy)
 }
