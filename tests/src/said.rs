@@ -60,6 +60,28 @@ pub fn say(command: &mut Command, input: &str) -> Result<Said> {
     })
 }
 
+/// Runs a command of the agent's that must be done; gives the object it prints.
+///
+/// # Errors
+/// If it prints none.
+///
+/// # Panics
+/// If it is not done, or the object has no version.
+pub fn done(agent: &Agent<'_>, args: &[&str]) -> Result<Value> {
+    let (code, value) = agent.json(args)?;
+    assert_eq!(code, Some(0), "{args:?}: {value}");
+    assert_eq!(value["schema_version"], 1, "{args:?}: {value}");
+    Ok(value)
+}
+
+/// Runs a command of the agent's; gives its exit code alone.
+///
+/// # Errors
+/// If it cannot be run.
+pub fn exit_code(agent: &Agent<'_>, args: &[&str]) -> Result<Option<i32>> {
+    Ok(say(&mut agent.command(args), "")?.code)
+}
+
 /// The agent's binary where everyone gets to it, as to the socket beside it.
 ///
 /// # Errors

@@ -16,8 +16,8 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use token_agent_tests::{
-    host::{Agent, Namespace, run, wait_for},
-    said::{Said, binary_for_all, say},
+    host::{Agent, Namespace, wait_for},
+    said::{Said, binary_for_all, exit_code, say},
 };
 
 const SERVICE: &str =
@@ -120,14 +120,7 @@ fn the_socket_speaks_http_within_limits() -> Result<()> {
     let host = Namespace::new()?;
     let agent = Agent::start(&host, SERVICE)?;
     let socket = agent.socket();
-    let get = |path: &str| -> Result<Value> {
-        let mut command = Command::new("curl");
-        command
-            .args(["--silent", "--unix-socket"])
-            .arg(&socket)
-            .arg(format!("http://a{path}"));
-        Ok(serde_json::from_str(&run(&mut command)?)?)
-    };
+    let get = |path: &str| -> Result<Value> { Ok(serde_json::from_str(&agent.get(path)?)?) };
     assert_eq!(get("/v1/status")?["enforcing"], true);
     assert_eq!(get("/v1/nothing")?["code"], "not_found");
     assert_eq!(
@@ -222,7 +215,7 @@ fn connections_are_counted_and_slow_heads_cut_off() -> Result<()> {
                 && code_of(&answer).as_deref() == Some("overloaded"),
         )
     })?;
-    assert_eq!(say(&mut agent.command(["status"]), "")?.code, Some(69));
+    assert_eq!(exit_code(&agent, &["status"])?, Some(69));
     let mut first = held.swap_remove(0);
     first.set_read_timeout(Some(Duration::from_secs(20)))?;
     let mut answer = Vec::new();
@@ -239,6 +232,6 @@ fn connections_are_counted_and_slow_heads_cut_off() -> Result<()> {
         "half a head was answered"
     );
     wait_for("the others to be cut off too", || {
-        Ok(say(&mut agent.command(["status"]), "")?.code == Some(0))
+        Ok(exit_code(&agent, &["status"])? == Some(0))
     })
 }

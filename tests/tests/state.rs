@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use token_agent_tests::{
     host::{Agent, Namespace, Nginx, curl, run, wait_for},
-    said::{request, run_daemon, say, send_once},
+    said::{exit_code, request, run_daemon, say, send_once},
 };
 
 const SERVICE: &str =
@@ -144,7 +144,7 @@ fn a_state_directory_has_one_agent() -> Result<()> {
     assert_eq!(pins()?, before);
     let (code, shown) = agent.json(&["show", &id])?;
     assert_eq!((code, &shown["state"]), (Some(0), &json!("active")));
-    assert_eq!(say(&mut agent.command(["status"]), "")?.code, Some(0));
+    assert_eq!(exit_code(&agent, &["status"])?, Some(0));
     Ok(())
 }
 

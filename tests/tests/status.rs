@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use token_agent_tests::{
     host::{Agent, Namespace},
-    said::{names, say, words},
+    said::{done, exit_code, names, say, words},
 };
 
 const SECTIONS: &str = "[datapath]\ninterfaces = [\"lo\"]\n\
@@ -19,17 +19,6 @@ const SECTIONS: &str = "[datapath]\ninterfaces = [\"lo\"]\n\
     [[service]]\nname = \"keys\"\nlisten = [\"*:8081\"]\nheader = \"x-api-key\"\n";
 
 const UNKNOWN_ID: &str = "t-0000000000000000";
-
-fn done(agent: &Agent<'_>, args: &[&str]) -> Result<Value> {
-    let (code, value) = agent.json(args)?;
-    assert_eq!(code, Some(0), "{args:?}: {value}");
-    assert_eq!(value["schema_version"], 1, "{args:?}: {value}");
-    Ok(value)
-}
-
-fn code(agent: &Agent<'_>, args: &[&str]) -> Result<Option<i32>> {
-    Ok(say(&mut agent.command(args), "")?.code)
-}
 
 #[test]
 fn explanations_name_the_reason() -> Result<()> {
@@ -142,10 +131,13 @@ fn explanations_name_the_reason() -> Result<()> {
         );
     }
     assert_eq!(
-        code(&agent, &["explain", "--service", "web", "--id", UNKNOWN_ID])?,
+        exit_code(&agent, &["explain", "--service", "web", "--id", UNKNOWN_ID])?,
         Some(1)
     );
-    assert_eq!(code(&agent, &["explain", "--service", "nowhere"])?, Some(1));
+    assert_eq!(
+        exit_code(&agent, &["explain", "--service", "nowhere"])?,
+        Some(1)
+    );
     // The same tokens at another time.
     for (id, at, reason) in [
         (&pending_id, later.as_str(), "allowed"),
@@ -196,9 +188,9 @@ fn status_tells_of_the_guard_by_its_exit_code() -> Result<()> {
         (&answer["configured"], &answer["until"]),
         (&json!("enforce"), &Value::Null)
     );
-    let (code_, status) = agent.json(&["status"])?;
+    let (code, status) = agent.json(&["status"])?;
     assert_eq!(
-        (code_, status["degraded"].as_array().map(Vec::len)),
+        (code, status["degraded"].as_array().map(Vec::len)),
         (Some(3), Some(1)),
         "{status}"
     );
@@ -206,10 +198,10 @@ fn status_tells_of_the_guard_by_its_exit_code() -> Result<()> {
         status["overrides"],
         json!([{"service": "web", "mode": "monitor", "until": null}])
     );
-    assert_eq!(code(&agent, &["status", "--wait", "1s"])?, Some(3));
+    assert_eq!(exit_code(&agent, &["status", "--wait", "1s"])?, Some(3));
     done(&agent, &["guard", "keys", "--mode", "monitor"])?;
-    let (code_, status) = agent.json(&["status"])?;
-    assert_eq!((code_, &status["enforcing"]), (Some(4), &json!(false)));
+    let (code, status) = agent.json(&["status"])?;
+    assert_eq!((code, &status["enforcing"]), (Some(4), &json!(false)));
     done(&agent, &["guard", "keys", "--mode", "enforce"])?;
     // By itself well again: whoever waits for that is told.
     let answer = done(
@@ -218,15 +210,15 @@ fn status_tells_of_the_guard_by_its_exit_code() -> Result<()> {
     )?;
     assert!(answer["until"].is_string(), "{answer}");
     let started = Instant::now();
-    assert_eq!(code(&agent, &["status"])?, Some(3));
-    assert_eq!(code(&agent, &["status", "--wait", "10s"])?, Some(0));
+    assert_eq!(exit_code(&agent, &["status"])?, Some(3));
+    assert_eq!(exit_code(&agent, &["status", "--wait", "10s"])?, Some(0));
     let waited = started.elapsed();
     assert!(
         waited > Duration::from_secs(1) && waited < Duration::from_secs(8),
         "{waited:?}"
     );
     assert_eq!(
-        code(
+        exit_code(
             &agent,
             &["guard", "web", "--mode", "monitor", "--for", "0s"]
         )?,

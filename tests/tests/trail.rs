@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::Duration,
@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use token_agent_tests::{
     host::{Agent, Namespace, Nginx, PATIENCE, Pair, authority, wait_for},
-    said::{names, request, say, send_once, words},
+    said::{exit_code, names, request, say, send_once, words},
 };
 
 const FIELDS: &str = "time type service verdict enforced reason method route id digest peer client interface count actor";
@@ -214,7 +214,7 @@ fn a_follower_is_told_of_each_denial_and_change() -> Result<()> {
         assert_eq!(recent(more)?, expected, "{more:?}");
     }
     assert_eq!(
-        say(&mut agent.command(["events", "--reason", "nonsense"]), "")?.code,
+        exit_code(&agent, &["events", "--reason", "nonsense"])?,
         Some(2)
     );
 
@@ -318,12 +318,7 @@ fn followers_have_places_for_so_many() -> Result<()> {
     assert_eq!(said.code, Some(69), "{said:?}");
     assert!(said.err.contains("at most 16"), "{said:?}");
     // All else goes on.
-    assert_eq!(say(&mut agent.command(["status"]), "")?.code, Some(0));
-    let mut command = Command::new("curl");
-    command
-        .args(["--silent", "--unix-socket"])
-        .arg(agent.socket())
-        .arg("http://a/v1/events");
-    assert!(say(&mut command, "")?.out.contains("\"action\":\"guard\""));
+    assert_eq!(exit_code(&agent, &["status"])?, Some(0));
+    assert!(agent.get("/v1/events")?.contains("\"action\":\"guard\""));
     Ok(())
 }

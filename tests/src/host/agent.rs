@@ -163,6 +163,19 @@ impl<'a> Agent<'a> {
         Ok((field("id")?, field("token")?))
     }
 
+    /// What the control socket answers to `GET path`.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn get(&self, path: &str) -> Result<String> {
+        let mut command = Command::new("curl");
+        command
+            .args(["--silent", "--unix-socket"])
+            .arg(self.socket())
+            .arg(format!("http://a{path}"));
+        run(&mut command)
+    }
+
     /// The metrics, as the agent serves them in its namespace.
     ///
     /// # Errors
