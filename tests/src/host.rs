@@ -16,7 +16,7 @@ mod process;
 
 pub use agent::{Agent, binary};
 pub use command::run;
-pub use curl::{authority, curl};
+pub use curl::{authority, bearer, curl, is_denied};
 pub use namespace::Namespace;
 pub use nginx::Nginx;
 pub use pair::Pair;

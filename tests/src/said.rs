@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::host::{Agent, Namespace, binary, run};
+use super::host::{Agent, Namespace, PATIENCE, binary, run};
 
 /// How a command ended and what it said.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ pub fn binary_for_all(agent: &Agent<'_>) -> Result<PathBuf> {
 pub fn run_daemon(namespace: &Namespace, agent: &Agent<'_>, wrapper: &[&str]) -> Result<Said> {
     let mut command = namespace.command("timeout");
     command
-        .arg("10")
+        .arg(PATIENCE.as_secs().to_string())
         .args(wrapper)
         .arg(binary_for_all(agent)?)
         .args(["run", "--config"])
@@ -144,7 +144,7 @@ pub fn send_once(client: &Namespace, server: (&str, u16), request: &str, times: 
     let script = "import socket,struct,sys\n\
          host,port,request,times=sys.argv[1:]\n\
          for _ in range(int(times)):\n\
-         \x20 s=socket.create_connection((host,int(port)),timeout=5)\n\
+         \x20 s=socket.create_connection((host,int(port)),timeout=30)\n\
          \x20 s.setsockopt(socket.SOL_SOCKET,socket.SO_LINGER,struct.pack('ii',1,0))\n\
          \x20 s.sendall(request.encode()); s.close()\n";
     let (port, times) = (server.1.to_string(), times.to_string());

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use super::{Namespace, Process, patience::wait_for};
@@ -63,6 +63,18 @@ impl Nginx {
     pub fn requests(&self) -> Vec<String> {
         let log = fs::read_to_string(self.dir.path().join("access.log")).unwrap_or_default();
         log.lines().map(str::to_owned).collect()
+    }
+
+    /// The same, once there are `count` of them: each is logged only after it was answered.
+    ///
+    /// # Errors
+    /// If there are fewer.
+    pub fn wait_for_requests(&self, count: usize) -> Result<Vec<String>> {
+        wait_for("requests at the application", || {
+            Ok(self.requests().len() >= count)
+        })
+        .with_context(|| format!("{count} were expected: {:?}", self.requests()))?;
+        Ok(self.requests())
     }
 
     fn errors(&self) -> String {

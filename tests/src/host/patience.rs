@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::{Result, bail};
 
-/// Waiting longer than that for anything local means that it will not come.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Waiting longer than that for anything local means that it will not come, however busy the machine is.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until `condition` holds.
 ///
