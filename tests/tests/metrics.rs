@@ -87,9 +87,7 @@ fn counters_equal_what_was_sent() -> Result<()> {
     send_once(&host, ("127.0.0.1", 8081), &request(Some("nobody")), 2)?;
     let labels = r#"service="watched",verdict="deny",reason="unknown",enforced="true""#;
     expected.insert(format!("token_agent_requests_total{{{labels}}}"), 2);
-    wait_for("the last ones to be counted", || {
-        Ok(counted()?.len() == expected.len())
-    })?;
+    wait_for("the last ones to be counted", || Ok(counted()? == expected))?;
     thread::sleep(Duration::from_millis(300));
     assert_eq!(counted()?, expected);
     Ok(())
