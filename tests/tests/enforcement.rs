@@ -270,7 +270,7 @@ fn pipelined_requests_with_one_revoked_are_dropped_together() -> Result<()> {
     send(request("four", &good) + &request("five", &good)[..20], 0)?;
     let seen = nginx.wait_for_requests(3)?;
     assert_eq!(seen, ["GET /one HTTP/1.1"; 3]);
-    // A body that looks like a request, in a segment of its own.
+    // A body that looks like a request.
     let bait = request("bait", "nobody");
     let upload = format!(
         "POST /post HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {good}\r\nContent-Length: {}\r\n\r\n",
