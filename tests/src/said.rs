@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::host::{Agent, Namespace, binary, run};
+use super::host::{Agent, Namespace, PATIENCE, binary, run};
 
 /// How a command ended and what it said.
 #[derive(Debug)]
@@ -60,6 +60,28 @@ pub fn say(command: &mut Command, input: &str) -> Result<Said> {
     })
 }
 
+/// Runs a command of the agent's that must be done; gives the object it prints.
+///
+/// # Errors
+/// If it prints none.
+///
+/// # Panics
+/// If it is not done, or the object has no version.
+pub fn done(agent: &Agent<'_>, args: &[&str]) -> Result<Value> {
+    let (code, value) = agent.json(args)?;
+    assert_eq!(code, Some(0), "{args:?}: {value}");
+    assert_eq!(value["schema_version"], 1, "{args:?}: {value}");
+    Ok(value)
+}
+
+/// Runs a command of the agent's; gives its exit code alone.
+///
+/// # Errors
+/// If it cannot be run.
+pub fn exit_code(agent: &Agent<'_>, args: &[&str]) -> Result<Option<i32>> {
+    Ok(say(&mut agent.command(args), "")?.code)
+}
+
 /// The agent's binary where everyone gets to it, as to the socket beside it.
 ///
 /// # Errors
@@ -70,7 +92,12 @@ pub fn binary_for_all(agent: &Agent<'_>) -> Result<PathBuf> {
     fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
     let copy = dir.join("token-agent");
     if !copy.exists() {
-        fs::copy(binary()?, &copy)?;
+        // By another process: this one never has the copy open for writing. It would hand that on
+        // to whatever another thread forks meanwhile, and what is open for writing cannot be run.
+        run(Command::new("install")
+            .arg("--mode=0755")
+            .arg(binary()?)
+            .arg(&copy))?;
     }
     Ok(copy)
 }
@@ -82,7 +109,7 @@ pub fn binary_for_all(agent: &Agent<'_>) -> Result<PathBuf> {
 pub fn run_daemon(namespace: &Namespace, agent: &Agent<'_>, wrapper: &[&str]) -> Result<Said> {
     let mut command = namespace.command("timeout");
     command
-        .arg("10")
+        .arg(PATIENCE.as_secs().to_string())
         .args(wrapper)
         .arg(binary_for_all(agent)?)
         .args(["run", "--config"])
@@ -117,7 +144,7 @@ pub fn send_once(client: &Namespace, server: (&str, u16), request: &str, times: 
     let script = "import socket,struct,sys\n\
          host,port,request,times=sys.argv[1:]\n\
          for _ in range(int(times)):\n\
-         \x20 s=socket.create_connection((host,int(port)),timeout=5)\n\
+         \x20 s=socket.create_connection((host,int(port)),timeout=30)\n\
          \x20 s.setsockopt(socket.SOL_SOCKET,socket.SO_LINGER,struct.pack('ii',1,0))\n\
          \x20 s.sendall(request.encode()); s.close()\n";
     let (port, times) = (server.1.to_string(), times.to_string());

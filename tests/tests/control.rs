@@ -5,8 +5,8 @@ use std::{thread, time::Duration};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use token_agent_tests::{
-    host::{Agent, Namespace, Nginx, curl, wait_for},
-    said::{names, request, say, send_once, words},
+    host::{Agent, Namespace, Nginx, bearer, curl, is_denied, wait_for},
+    said::{done, exit_code, names, request, say, send_once, words},
 };
 
 const SECTIONS: &str = "[datapath]\ninterfaces = [\"lo\"]\n\
@@ -20,17 +20,6 @@ const DETAIL: &str =
     "state uses last_used_at effective_expires_at revoked_at revoke_reason superseded_by key_id";
 
 const UNKNOWN_ID: &str = "t-0000000000000000";
-
-fn done(agent: &Agent<'_>, args: &[&str]) -> Result<Value> {
-    let (code, value) = agent.json(args)?;
-    assert_eq!(code, Some(0), "{args:?}: {value}");
-    assert_eq!(value["schema_version"], 1, "{args:?}: {value}");
-    Ok(value)
-}
-
-fn code(agent: &Agent<'_>, args: &[&str]) -> Result<Option<i32>> {
-    Ok(say(&mut agent.command(args), "")?.code)
-}
 
 fn state(agent: &Agent<'_>, id: &str) -> Result<String> {
     let shown = done(agent, &["show", id])?;
@@ -160,7 +149,7 @@ fn tokens_are_issued_listed_and_shown() -> Result<()> {
         &["issue", "--owner", "a", "--purpose", "b", "--ttl", "49h"],
         &["guard", "nowhere", "--mode", "monitor"],
     ] {
-        assert_eq!(code(&agent, args)?, Some(1), "{args:?}");
+        assert_eq!(exit_code(&agent, args)?, Some(1), "{args:?}");
     }
     let version = done(&agent, &["version"])?;
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
@@ -180,7 +169,7 @@ fn revoking_is_by_id_and_all_or_nothing() -> Result<()> {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains(UNKNOWN_ID), "{said:?}");
     assert_eq!(
-        code(&agent, &["revoke", "--dry-run", &first, UNKNOWN_ID])?,
+        exit_code(&agent, &["revoke", "--dry-run", &first, UNKNOWN_ID])?,
         Some(1)
     );
     let dry = done(&agent, &["revoke", "--dry-run", &first])?;
@@ -191,7 +180,7 @@ fn revoking_is_by_id_and_all_or_nothing() -> Result<()> {
     let dry = done(&agent, &["revoke", "--dry-run", "--all"])?;
     assert_eq!(dry["count"], 3);
     // Nobody is there to be asked.
-    assert_eq!(code(&agent, &["revoke", "--all"])?, Some(2));
+    assert_eq!(exit_code(&agent, &["revoke", "--all"])?, Some(2));
     assert_eq!(revisions(&agent)?, before);
     assert_eq!(state(&agent, &first)?, "active");
 
@@ -259,8 +248,8 @@ fn secrets_are_revoked_even_if_never_issued_here() -> Result<()> {
     })?;
 
     let url = "http://127.0.0.1:8080/";
-    let header = format!("Authorization: Bearer {secret}");
-    assert_eq!(curl(&host, url, &["-H", &header])?, Some(200));
+    let with_it = ["-H", &bearer(&secret)];
+    assert_eq!(curl(&host, url, &with_it)?, Some(200));
     let said = revoke(&format!("\n {secret} \r\n"), &[])?;
     let answer = said.json()?;
     assert_eq!(
@@ -268,7 +257,7 @@ fn secrets_are_revoked_even_if_never_issued_here() -> Result<()> {
         (Some(0), &json!([id]), &json!(0))
     );
     assert!(!said.out.contains(&secret), "a secret was printed");
-    assert_eq!(curl(&host, url, &["-H", &header])?, None);
+    assert!(is_denied(&host, url, &with_it)?);
     let again = revoke(&format!("{secret}\n{foreign}\n"), &[])?;
     assert_eq!(
         (again.code, &again.json()?["count"]),
@@ -276,6 +265,6 @@ fn secrets_are_revoked_even_if_never_issued_here() -> Result<()> {
         "{again:?}"
     );
     assert_eq!(revoke("", &[])?.code, Some(2));
-    assert_eq!(nginx.requests().len(), 1);
+    assert_eq!(nginx.wait_for_requests(1)?.len(), 1);
     Ok(())
 }

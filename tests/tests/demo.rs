@@ -3,15 +3,14 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader},
+    mem,
     net::TcpListener,
     path::{Path, PathBuf},
     process::{ChildStdout, Command, Output, Stdio},
-    thread,
-    time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -37,6 +36,8 @@ struct Shown {
     output: BufReader<ChildStdout>,
     /// The lines to be pasted, in their order.
     commands: Vec<String>,
+    /// What it has told of verdicts and changes.
+    told: Vec<String>,
 }
 
 impl Shown {
@@ -55,6 +56,7 @@ impl Shown {
                     process,
                     output,
                     commands,
+                    told: Vec::new(),
                 });
             }
         }
@@ -78,11 +80,31 @@ impl Shown {
         Ok(socket.parent().context("a directory")?.to_owned())
     }
 
-    fn rest(mut self) -> Result<String> {
-        let mut rest = String::new();
-        self.output.read_to_string(&mut rest)?;
-        Ok(rest)
+    /// Reads on until it has told of `what`, or has ended.
+    fn wait_for(&mut self, what: &[&str]) -> Result<()> {
+        let mut line = String::new();
+        while self.output.read_line(&mut line)? > 0 {
+            let is_it = starts_with(&line, what);
+            self.told.push(mem::take(&mut line));
+            if is_it {
+                return Ok(());
+            }
+        }
+        bail!("the demo ended without {what:?}: {:?}", self.told)
     }
+
+    /// All it has told, when it has ended.
+    fn all(mut self) -> Result<Vec<String>> {
+        for line in self.output.lines() {
+            self.told.push(line?);
+        }
+        Ok(self.told)
+    }
+}
+
+fn starts_with(line: &str, words: &[&str]) -> bool {
+    let mut found = line.split_whitespace();
+    words.iter().all(|word| found.next() == Some(word))
 }
 
 /// Anybody gets through to a server at the same address.
@@ -96,7 +118,8 @@ fn assert_unguarded(host: &Namespace) -> Result<()> {
 #[test]
 fn what_it_prints_works_and_nothing_is_left() -> Result<()> {
     let host = Namespace::new()?;
-    let mut shown = Shown::start(&host, &[])?;
+    // Were something never told, it would still come to its end.
+    let mut shown = Shown::start(&host, &["--for", "120"])?;
     let directory = shown.directory()?;
     ensure!(directory.join("state").is_dir());
 
@@ -116,20 +139,16 @@ fn what_it_prints_works_and_nothing_is_left() -> Result<()> {
     ensure!(issued.status.success(), "{issued:?}");
 
     // The agent tells of denials a moment after they fell.
-    thread::sleep(Duration::from_millis(500));
+    shown.wait_for(&["denied", "GET", "revoked"])?;
     assert_eq!(shown.process.end(Signal::SIGINT)?, Some(0));
-    let told = shown.rest()?;
-    let told: Vec<_> = told
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .collect();
+    let told = shown.all()?;
     for words in [
         &["allowed", "GET", "/hello"][..],
         &["denied", "GET", "unknown"],
         &["denied", "GET", "missing"],
         &["denied", "GET", "revoked"],
     ] {
-        let count = told.iter().filter(|line| line.starts_with(words)).count();
+        let count = told.iter().filter(|line| starts_with(line, words)).count();
         assert_eq!(count, 1, "{words:?} in {told:?}");
     }
     ensure!(!directory.exists(), "{} is left", directory.display());
@@ -142,7 +161,8 @@ fn it_ends_by_itself_when_told_so() -> Result<()> {
     let mut shown = Shown::start(&host, &["--for", "1", "--port", "8081"])?;
     let directory = shown.directory()?;
     assert_eq!(shown.process.wait()?, Some(0));
-    ensure!(shown.rest()?.contains("nothing is left"));
+    let told = shown.all()?;
+    ensure!(told.iter().any(|line| line.contains("nothing is left")));
     ensure!(!directory.exists(), "{} is left", directory.display());
     Ok(())
 }

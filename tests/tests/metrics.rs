@@ -1,12 +1,12 @@
 //! The metrics equal what was sent, and are served as the format wants them.
 
-use std::{collections::BTreeMap, process::Command, thread, time::Duration};
+use std::{collections::BTreeMap, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use token_agent_tests::{
-    host::{Agent, Namespace, Nginx, run, wait_for},
-    said::{request, say, send_once},
+    host::{Agent, Namespace, Nginx, curl, run, wait_for},
+    said::{exit_code, request, say, send_once},
 };
 
 const SECTIONS: &str = "[datapath]\ninterfaces = [\"lo\"]\nmax_tokens = 4096\n\
@@ -87,9 +87,7 @@ fn counters_equal_what_was_sent() -> Result<()> {
     send_once(&host, ("127.0.0.1", 8081), &request(Some("nobody")), 2)?;
     let labels = r#"service="watched",verdict="deny",reason="unknown",enforced="true""#;
     expected.insert(format!("token_agent_requests_total{{{labels}}}"), 2);
-    wait_for("the last ones to be counted", || {
-        Ok(counted()?.len() == expected.len())
-    })?;
+    wait_for("the last ones to be counted", || Ok(counted()? == expected))?;
     thread::sleep(Duration::from_millis(300));
     assert_eq!(counted()?, expected);
     Ok(())
@@ -187,39 +185,15 @@ fn they_are_served_by_tcp_and_by_the_socket() -> Result<()> {
     }
     assert_eq!(answers[0], answers[1]);
     // The port tells numbers and does nothing.
-    for path in ["/", "/v1/status", "/v1/tokens"] {
-        let mut command = host.command("curl");
-        command.args([
-            "--silent",
-            "--noproxy",
-            "*",
-            "--write-out",
-            "%{http_code}",
-            "--output",
-            "/dev/null",
-        ]);
-        assert_eq!(
-            run(command.arg(format!("http://127.0.0.1:9977{path}")))?,
-            "404",
-            "{path}"
-        );
+    for (path, more) in [
+        ("/", &[] as &[&str]),
+        ("/v1/status", &[]),
+        ("/v1/tokens", &[]),
+        ("/v1/revoke", &["--data", "{\"all\":true}"]),
+    ] {
+        let url = format!("http://127.0.0.1:9977{path}");
+        assert_eq!(curl(&host, &url, more)?, Some(404), "{path}");
     }
-    let mut post = host.command("curl");
-    post.args([
-        "--silent",
-        "--noproxy",
-        "*",
-        "--write-out",
-        "%{http_code}",
-        "--output",
-        "/dev/null",
-    ]);
-    post.args([
-        "--data",
-        "{\"all\":true}",
-        "http://127.0.0.1:9977/v1/revoke",
-    ]);
-    assert_eq!(run(&mut post)?, "404");
     Ok(())
 }
 
@@ -236,15 +210,10 @@ fn a_port_that_is_taken_degrades_and_does_not_stop_the_guard() -> Result<()> {
     );
     let why = status["degraded"][0].as_str().context("a reason")?;
     assert!(why.contains("127.0.0.1:9977"), "{why}");
-    let mut command = Command::new("curl");
-    command
-        .args(["--silent", "--unix-socket"])
-        .arg(agent.socket())
-        .arg("http://a/metrics");
-    assert!(run(&mut command)?.ends_with("# EOF\n"));
+    assert!(agent.get("/metrics")?.ends_with("# EOF\n"));
     agent.stop(Signal::SIGTERM)?;
     drop(taken);
     agent.run()?;
-    assert_eq!(say(&mut agent.command(["status"]), "")?.code, Some(0));
+    assert_eq!(exit_code(&agent, &["status"])?, Some(0));
     Ok(())
 }

@@ -7,8 +7,8 @@ use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use token_agent_tests::{
-    host::{Agent, Namespace, Nginx, curl, run, wait_for},
-    said::{request, run_daemon, say, send_once},
+    host::{Agent, Namespace, Nginx, bearer, curl, is_denied, run, wait_for},
+    said::{exit_code, request, run_daemon, say, send_once},
 };
 
 const SERVICE: &str =
@@ -144,7 +144,7 @@ fn a_state_directory_has_one_agent() -> Result<()> {
     assert_eq!(pins()?, before);
     let (code, shown) = agent.json(&["show", &id])?;
     assert_eq!((code, &shown["state"]), (Some(0), &json!("active")));
-    assert_eq!(say(&mut agent.command(["status"]), "")?.code, Some(0));
+    assert_eq!(exit_code(&agent, &["status"])?, Some(0));
     Ok(())
 }
 
@@ -159,10 +159,8 @@ fn a_restart_keeps_tokens_and_revocations() -> Result<()> {
     say(&mut agent.command(["revoke", "--stdin"]), "foreign")?;
     let list = agent.json(&["list"])?;
     let key = fs::read(agent.state_dir().join("hash.key"))?;
-    let served = |secret: &str| -> Result<Option<u16>> {
-        let header = format!("Authorization: Bearer {secret}");
-        curl(&host, "http://127.0.0.1:8080/", &["-H", &header])
-    };
+    let url = "http://127.0.0.1:8080/";
+    let (with_good, with_gone) = (["-H", &bearer(&good)], ["-H", &bearer(&gone)]);
     let revision =
         |agent: &Agent<'_>| -> Result<Value> { Ok(agent.json(&["status"])?.1["revision"].clone()) };
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
@@ -175,8 +173,8 @@ fn a_restart_keeps_tokens_and_revocations() -> Result<()> {
         agent.run()?;
         assert_eq!(agent.json(&["list"])?, list, "{signal}");
         assert_eq!(revision(&agent)?, before, "{signal}");
-        assert_eq!(served(&good)?, Some(200), "{signal}");
-        assert_eq!(served(&gone)?, None, "{signal}");
+        assert_eq!(curl(&host, url, &with_good)?, Some(200), "{signal}");
+        assert!(is_denied(&host, url, &with_gone)?, "{signal}");
         let again = say(
             &mut agent.command(["--json", "revoke", "--stdin"]),
             "foreign",
@@ -185,6 +183,6 @@ fn a_restart_keeps_tokens_and_revocations() -> Result<()> {
         assert_eq!(again["count"], 0, "{signal}");
     }
     assert_eq!(fs::read(agent.state_dir().join("hash.key"))?, key);
-    assert_eq!(nginx.requests().len(), 2);
+    assert_eq!(nginx.wait_for_requests(2)?.len(), 2);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::Duration,
@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use token_agent_tests::{
     host::{Agent, Namespace, Nginx, PATIENCE, Pair, authority, wait_for},
-    said::{names, request, say, send_once, words},
+    said::{exit_code, names, request, say, send_once, words},
 };
 
 const FIELDS: &str = "time type service verdict enforced reason method route id digest peer client interface count actor";
@@ -34,7 +34,9 @@ struct Followed {
 }
 
 impl Followed {
-    fn start(agent: &Agent<'_>, more: &[&str]) -> Result<Self> {
+    /// Starts it, and waits until it follows: until it tells of the event that `cause` has just
+    /// caused, about the token whose id it gave.
+    fn start(agent: &Agent<'_>, more: &[&str], cause: impl Fn() -> Result<String>) -> Result<Self> {
         let args = [&["--json", "events", "--follow"], more].concat();
         let mut child = agent
             .command(args)
@@ -51,21 +53,22 @@ impl Followed {
             }
         });
         let followed = Self { child, lines };
-        // It follows once it tells of something.
-        let is_there = || -> Result<bool> {
-            agent.tell(["guard", "watched", "--mode", "monitor"])?;
-            Ok(!more.is_empty()
-                || followed
-                    .lines
-                    .recv_timeout(Duration::from_millis(100))
-                    .is_ok())
-        };
-        wait_for("the follower", is_there)?;
-        if !more.is_empty() {
-            thread::sleep(Duration::from_millis(300));
-        }
-        while followed.lines.try_recv().is_ok() {}
+        wait_for("the follower", || {
+            let id = cause()?;
+            // Behind those caused before, if it tells of them.
+            while let Ok(line) = followed.lines.recv_timeout(Duration::from_millis(100)) {
+                if line.contains(&id) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })?;
         Ok(followed)
+    }
+
+    /// Starts it for all events.
+    fn all(agent: &Agent<'_>) -> Result<Self> {
+        Self::start(agent, &[], || Ok(agent.issue(&[])?.0))
     }
 
     fn next(&self) -> Result<Value> {
@@ -89,9 +92,23 @@ fn a_follower_is_told_of_each_denial_and_change() -> Result<()> {
     let pair = Pair::new()?;
     let _nginx = Nginx::start(&pair.server, &["8080", "[::]:8080", "8081"])?;
     let mut agent = Agent::start(&pair.server, &sections("eth0"))?;
-    let mut all = Followed::start(&agent, &[])?;
-    let only_revoked = Followed::start(&agent, &["--reason", "revoked", "--service", "web"])?;
-    while all.lines.recv_timeout(Duration::from_millis(200)).is_ok() {}
+    let deny_revoked = || {
+        let (id, token) = agent.issue(&[])?;
+        agent.tell(["revoke", &id])?;
+        let server = (Pair::SERVER[0], 8080);
+        send_once(&pair.client, server, &request(Some(&token)), 1)?;
+        Ok(id)
+    };
+    let filter = ["--reason", "revoked", "--service", "web"];
+    let only_revoked = Followed::start(&agent, &filter, deny_revoked)?;
+    let mut all = Followed::all(&agent)?;
+    let recent = |more: &[&str]| -> Result<usize> {
+        Ok(agent
+            .tell([&["--json", "events"], more].concat())?
+            .lines()
+            .count())
+    };
+    let denied_before = recent(&["--verdict", "deny"])?;
 
     let (good_id, good) = agent.issue(&[])?;
     let event = all.next()?;
@@ -198,14 +215,8 @@ fn a_follower_is_told_of_each_denial_and_change() -> Result<()> {
             .is_err(),
         "no others were asked for"
     );
-    let recent = |more: &[&str]| -> Result<usize> {
-        Ok(agent
-            .tell([&["--json", "events"], more].concat())?
-            .lines()
-            .count())
-    };
     for (more, expected) in [
-        (&["--verdict", "deny"] as &[&str], 7),
+        (&["--verdict", "deny"] as &[&str], denied_before + 7),
         (&["--token", &revoked_id], 5),
         (&["--client", "fd77::1"], 2),
         (&["--service", "watched", "--reason", "missing"], 1),
@@ -214,7 +225,7 @@ fn a_follower_is_told_of_each_denial_and_change() -> Result<()> {
         assert_eq!(recent(more)?, expected, "{more:?}");
     }
     assert_eq!(
-        say(&mut agent.command(["events", "--reason", "nonsense"]), "")?.code,
+        exit_code(&agent, &["events", "--reason", "nonsense"])?,
         Some(2)
     );
 
@@ -237,6 +248,22 @@ fn lost(agent: &Agent<'_>, place: &str) -> Result<u64> {
     Ok(value.parse()?)
 }
 
+/// How many denials the kept events tell of, and how many they tell to be missing.
+fn told_and_missing(agent: &Agent<'_>) -> Result<(u64, u64)> {
+    let (mut told, mut missing) = (0, 0);
+    for line in agent.tell(["--json", "events"])?.lines() {
+        let event: Value = serde_json::from_str(line)?;
+        match (event["type"].as_str(), event["where"].as_str()) {
+            (Some("verdict"), None) => told += 1,
+            (Some("lost"), Some("kernel" | "agent")) => {
+                missing += event["count"].as_u64().context("a count")?;
+            }
+            _ => bail!("{event}"),
+        }
+    }
+    Ok((told, missing))
+}
+
 #[test]
 fn what_the_kernel_or_the_agent_loses_is_told_to_be_missing() -> Result<()> {
     // More than the kernel keeps for an agent that does not come.
@@ -248,24 +275,16 @@ fn what_the_kernel_or_the_agent_loses_is_told_to_be_missing() -> Result<()> {
     let sent = send_once(&host, ("127.0.0.1", 8080), &request(Some("nobody")), SENT);
     agent.signal(Signal::SIGCONT)?;
     sent?;
-    wait_for("what was lost to be noted", || {
-        Ok(lost(&agent, "kernel")? > 0 && lost(&agent, "agent")? > 0)
-    })?;
-    let events = agent.tell(["--json", "events"])?;
     let (mut told, mut missing) = (0, 0);
-    for line in events.lines() {
-        let event: Value = serde_json::from_str(line)?;
-        match (event["type"].as_str(), event["where"].as_str()) {
-            (Some("verdict"), None) => told += 1,
-            (Some("lost"), Some("kernel" | "agent")) => {
-                missing += event["count"].as_u64().context("a count")?;
-            }
-            _ => bail!("{event}"),
-        }
-    }
+    wait_for("each denial to be told or told to be missing", || {
+        (told, missing) = told_and_missing(&agent)?;
+        Ok(told + missing >= u64::from(SENT))
+    })?;
     assert!(told > 0);
     assert_eq!(told + missing, u64::from(SENT));
-    assert_eq!(lost(&agent, "kernel")? + lost(&agent, "agent")?, missing);
+    let (kernel, own) = (lost(&agent, "kernel")?, lost(&agent, "agent")?);
+    assert!(kernel > 0 && own > 0, "{kernel} and {own}");
+    assert_eq!(kernel + own, missing);
     // What is lost is not filtered away.
     assert!(
         agent
@@ -283,17 +302,25 @@ fn a_follower_too_slow_is_told_how_many_it_missed() -> Result<()> {
     let mut slow = UnixStream::connect(agent.socket())?;
     slow.set_read_timeout(Some(PATIENCE))?;
     slow.write_all(b"GET /v1/events?follow=true HTTP/1.1\r\nHost: a\r\n\r\n")?;
-    // Read nothing before more came than the agent and the socket keep.
+    let mut slow = BufReader::new(slow);
+    let mut line = String::new();
+    slow.read_line(&mut line)?;
+    assert!(line.starts_with("HTTP/1.1 200 "), "{line}");
+    let quick = Followed::all(&agent)?;
+    // It reads on only after more came than the agent and the socket keep. No more comes at once
+    // than the agent takes.
     for _batch in 0..7 {
         send_once(&host, ("127.0.0.1", 8080), &request(Some("nobody")), 1_000)?;
-        thread::sleep(Duration::from_millis(200));
+        for _denial in 0..1_000 {
+            assert_eq!(quick.next()?["type"], "verdict");
+        }
     }
     assert_eq!(
         lost(&agent, "kernel")? + lost(&agent, "agent")?,
         0,
         "the agent itself kept up"
     );
-    for line in BufReader::new(slow).lines() {
+    for line in slow.lines() {
         let line = line?;
         if let Ok(event) = serde_json::from_str::<Value>(&line)
             && event["where"] == "follower"
@@ -312,18 +339,13 @@ fn followers_have_places_for_so_many() -> Result<()> {
     let host = Namespace::new()?;
     let agent = Agent::start(&host, &sections("lo"))?;
     let _following: Vec<_> = (0..16)
-        .map(|_| Followed::start(&agent, &[]))
+        .map(|_| Followed::all(&agent))
         .collect::<Result<_>>()?;
     let said = say(&mut agent.command(["events", "--follow"]), "")?;
     assert_eq!(said.code, Some(69), "{said:?}");
     assert!(said.err.contains("at most 16"), "{said:?}");
     // All else goes on.
-    assert_eq!(say(&mut agent.command(["status"]), "")?.code, Some(0));
-    let mut command = Command::new("curl");
-    command
-        .args(["--silent", "--unix-socket"])
-        .arg(agent.socket())
-        .arg("http://a/v1/events");
-    assert!(say(&mut command, "")?.out.contains("\"action\":\"guard\""));
+    assert_eq!(exit_code(&agent, &["status"])?, Some(0));
+    assert!(agent.get("/v1/events")?.contains("\"action\":\"issue\""));
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Connections: how many, how long, how large.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,10 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
+};
+use tokio_stream::{
+    Stream, StreamExt,
+    wrappers::{TcpListenerStream, UnixListenerStream},
 };
 use tower::ServiceExt;
 use tracing::{debug, warn};
@@ -83,31 +88,22 @@ pub async fn serve_control(
     router: Router,
     limits: Limits,
     keeper: Gatekeeper,
-    mut shutdown: Shutdown,
+    shutdown: Shutdown,
 ) {
-    let mut door = Door::new(limits, shutdown.clone());
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = shutdown.wait() => break,
-        };
-        match accepted {
-            Ok((stream, _address)) => {
-                let router = router.clone();
-                door.pass(stream, |stream, connection| async move {
-                    match admitted(&stream, keeper).await {
-                        Some(actor) => connection.serve(stream, router, Some(actor)).await,
-                        None => {
-                            let why = "only root and the group of the control socket may do this";
-                            refuse(stream, &Problem::new(Code::NotPermitted, why)).await;
-                        }
-                    }
-                });
+    let streams = UnixListenerStream::new(listener);
+    serve(streams, limits, shutdown, |stream, connection| {
+        let router = router.clone();
+        async move {
+            match admitted(&stream, keeper).await {
+                Some(actor) => connection.serve(stream, router, Some(actor)).await,
+                None => {
+                    let why = "only root and the group of the control socket may do this";
+                    refuse(stream, &Problem::new(Code::NotPermitted, why)).await;
+                }
             }
-            Err(error) => pause(&error).await,
         }
-    }
-    door.close().await;
+    })
+    .await;
 }
 
 /// Answers on the metrics' port until the agent ends.
@@ -115,22 +111,36 @@ pub async fn serve_metrics(
     listener: TcpListener,
     router: Router,
     limits: Limits,
-    mut shutdown: Shutdown,
+    shutdown: Shutdown,
 ) {
+    let streams = TcpListenerStream::new(listener);
+    serve(streams, limits, shutdown, |stream, connection| {
+        connection.serve(stream, router.clone(), None)
+    })
+    .await;
+}
+
+/// Has `answer` care for each of the `streams` as it is accepted, until the agent ends.
+async fn serve<S, F>(
+    mut streams: impl Stream<Item = io::Result<S>> + Unpin,
+    limits: Limits,
+    mut shutdown: Shutdown,
+    answer: impl Fn(S, Connection) -> F,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut door = Door::new(limits, shutdown.clone());
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = streams.next() => accepted,
             () = shutdown.wait() => break,
         };
         match accepted {
-            Ok((stream, _address)) => {
-                let router = router.clone();
-                door.pass(stream, |stream, connection| async move {
-                    connection.serve(stream, router, None).await;
-                });
-            }
-            Err(error) => pause(&error).await,
+            Some(Ok(stream)) => door.pass(stream, &answer),
+            Some(Err(error)) => pause(&error).await,
+            // A listener never comes to its end.
+            None => break,
         }
     }
     door.close().await;
@@ -275,7 +285,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, problem: &Prob
 }
 
 /// After an error such as too many open files, accepting at once would only burn time.
-async fn pause(error: &std::io::Error) {
+async fn pause(error: &io::Error) {
     warn!(%error, "cannot accept a connection");
     sleep(Duration::from_millis(100)).await;
 }

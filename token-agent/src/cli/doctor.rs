@@ -1,6 +1,6 @@
 //! `doctor`: what keeps this machine from enforcing?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -42,7 +42,7 @@ pub(super) async fn run(args: &Args, client: &Client, output: Output) -> anyhow:
             evidence,
             remedy: "token-agent status".into(),
         })),
-        Err(error) => findings.push(silent(&error)),
+        Err(error) => findings.push(silent(&error, &args.config)),
     }
     let is_impossible = findings.iter().any(|finding| finding.severity == "error");
     output.tell(&Findings { findings }, |found| {
@@ -60,11 +60,18 @@ pub(super) async fn run(args: &Args, client: &Client, output: Output) -> anyhow:
 }
 
 /// The daemon does not answer. What it attached still guards, so that is no impossibility.
-fn silent(error: &ClientError) -> Finding {
+fn silent(error: &ClientError, config: &Path) -> Finding {
+    let remedy = match error {
+        ClientError::Forbidden { .. } => "run it with sudo".into(),
+        ClientError::Problem(_) | ClientError::Protocol { .. } => "token-agent status".into(),
+        ClientError::Unreachable { .. } => {
+            format!("token-agent run --config {}", config.display())
+        }
+    };
     Finding {
         id: "daemon-unreachable",
         severity: "warning",
         evidence: error.to_string(),
-        remedy: "systemctl start token-agent".into(),
+        remedy,
     }
 }

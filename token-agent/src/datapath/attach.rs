@@ -31,6 +31,17 @@ use crate::config::{Config, Hook, InterfacePattern};
 pub(super) fn attach(object: &mut Ebpf, config: &Config) -> Result<Vec<Interface>, DatapathError> {
     let pins = Pins::new(&config.agent.pin_dir);
     pins.create()?;
+    let attached = attach_and_release(object, config, &pins);
+    // If nothing could be attached there is nothing to pin.
+    pins.remove_directories();
+    attached
+}
+
+fn attach_and_release(
+    object: &mut Ebpf,
+    config: &Config,
+    pins: &Pins,
+) -> Result<Vec<Interface>, DatapathError> {
     let devices = device::list().map_err(DatapathError::Interfaces)?;
     let mut interfaces = Vec::new();
     let mut kept = Vec::new();
@@ -41,7 +52,7 @@ pub(super) fn attach(object: &mut Ebpf, config: &Config) -> Result<Vec<Interface
             .iter()
             .any(|pattern| pattern.matches(&device.name))
         {
-            let attached = attach_device(object, &pins, device, config.datapath.hook);
+            let attached = attach_device(object, pins, device, config.datapath.hook);
             if let Ok((pin, _)) = &attached {
                 kept.push(*pin);
             }
@@ -57,7 +68,7 @@ pub(super) fn attach(object: &mut Ebpf, config: &Config) -> Result<Vec<Interface
                 && matches!(interface.state, InterfaceState::Failed(_))
         });
         if !failed && !kept.contains(&pin) {
-            release(&pins, pin)?;
+            release(pins, pin)?;
         }
     }
     Ok(interfaces)

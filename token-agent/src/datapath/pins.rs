@@ -130,7 +130,7 @@ impl Pins {
         }
     }
 
-    /// Removes the directories once they are empty.
+    /// Removes the directories if they are empty.
     pub(super) fn remove_directories(&self) {
         // Not empty is fine, and so is not there.
         let _ = fs::remove_dir(self.links()).and_then(|()| fs::remove_dir(&self.root));
