@@ -206,7 +206,9 @@ impl Nginx {
              events {{ }}\n\
              http {{\n\
                log_format requests '$request';\n\
+               log_format connections '$remote_port $request_uri $http_authorization $http_x_api_key';\n\
                access_log {path}/access.log requests;\n\
+               access_log {path}/connections.log connections;\n\
                client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;\n\
                fastcgi_temp_path {path}/fastcgi; uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;\n\
                large_client_header_buffers 8 32k; client_max_body_size 0; keepalive_timeout 60s;\n\
@@ -241,6 +243,12 @@ impl Nginx {
     pub fn requests(&self) -> Vec<String> {
         let log = fs::read_to_string(self.dir.path().join("access.log")).unwrap_or_default();
         log.lines().map(str::to_owned).collect()
+    }
+
+    /// What the application saw: of each request the client's port, the target and the credential.
+    #[must_use]
+    pub fn connections(&self) -> String {
+        fs::read_to_string(self.dir.path().join("connections.log")).unwrap_or_default()
     }
 
     fn errors(&self) -> String {
