@@ -1,7 +1,7 @@
-"""Sends each case on a connection of its own. Argument: where to log.
+"""Sends each case on a connection of its own.
 
-A line of standard input is a JSON object: `id`, `port`, `send` (the segments, a character for a byte)
-and `fin`. A line of standard output is a case's id and the client's port.
+A line of standard input is a JSON object: `from` and `to`, the client's and the server's port; `send`,
+the segments (a character for a byte); and `fin`, whether the client closes its side.
 """
 
 import concurrent.futures
@@ -13,7 +13,7 @@ import time
 
 
 def play(case):
-    peer = socket.create_connection(("127.0.0.1", case["port"]))
+    peer = socket.create_connection(("127.0.0.1", case["to"]), source_address=("127.0.0.1", case["from"]))
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     segments = [segment.encode("latin-1") for segment in case["send"]]
     try:
@@ -33,14 +33,11 @@ def play(case):
             pass
     except (TimeoutError, ConnectionError):
         pass
-    port = peer.getsockname()[1]
     # Reset: what was denied is not sent again.
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.close()
-    return f"{case['id']} {case['port']} {port}"
 
 
 cases = [json.loads(line) for line in sys.stdin]
 with concurrent.futures.ThreadPoolExecutor(48) as pool:
-    for line in pool.map(play, cases):
-        print(line)
+    list(pool.map(play, cases))

@@ -149,8 +149,9 @@ fn a_full_table_of_connections_opens_nothing() -> Result<()> {
     let filler = request("POST", "filler", &good, "Content-Length: 100\r\n");
     let script = format!(
         "import socket,struct\n\
-         for _ in range(4000):\n\
-         \x20 c=socket.create_connection(('127.0.0.1',8080)); c.sendall(b{filler:?}); c.recv(100)\n\
+         for port in range(10000,20000):\n\
+         \x20 c=socket.create_connection(('127.0.0.1',8080),source_address=('127.0.0.2',port))\n\
+         \x20 c.sendall(b{filler:?}); c.recv(100)\n\
          \x20 c.setsockopt(1,13,struct.pack('ii',1,0)); c.close()\n"
     );
     run(host.command("python3").args(["-c", &script]))?;

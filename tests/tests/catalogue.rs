@@ -126,28 +126,34 @@ fn denials(events: &str) -> Result<BTreeMap<u16, BTreeSet<String>>> {
     Ok(denials)
 }
 
+/// The client's port of a case: no two connections have the same one, and none
+/// is one the kernel would choose.
+fn client_port(server: u16, index: usize) -> Result<u16> {
+    Ok(10_000
+        + 1_000 * (server % 10)
+        + 10_000 * u16::from(server >= PYTHON[0])
+        + u16::try_from(index)?)
+}
+
 /// Sends every case to one of these ports; gives the client's port of each.
 fn play(host: &Namespace, cases: &[Case], web: u16, keys: u16) -> Result<Vec<u16>> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/client.py");
+    ensure!(cases.len() < 1_000, "their ports would overlap");
+    let ports: Vec<u16> = (0..cases.len())
+        .map(|index| client_port(web, index))
+        .collect::<Result<_>>()?;
     let orders: String = cases
         .iter()
-        .map(|case| {
-            let port = if case.is_for_keys { keys } else { web };
-            let (id, send, fin) = (&case.id, &case.send, case.fin);
-            format!(
-                "{}\n",
-                json!({"id": id, "port": port, "send": send, "fin": fin})
-            )
+        .zip(&ports)
+        .map(|(case, from)| {
+            let to = if case.is_for_keys { keys } else { web };
+            let (send, fin) = (&case.send, case.fin);
+            let order = json!({"from": from, "to": to, "send": send, "fin": fin});
+            format!("{order}\n")
         })
         .collect();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/client.py");
     let said = say(host.command("python3").arg(script), &orders)?;
     ensure!(said.code == Some(0), "{said:?}");
-    let ports: Vec<u16> = said
-        .out
-        .lines()
-        .map(|line| Ok(line.rsplit(' ').next().context("a port")?.parse()?))
-        .collect::<Result<_>>()?;
-    ensure!(ports.len() == cases.len(), "{said:?}");
     Ok(ports)
 }
 
