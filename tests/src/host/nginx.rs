@@ -28,7 +28,9 @@ impl Nginx {
              events {{ }}\n\
              http {{\n\
                log_format requests '$request';\n\
+               log_format connections '$remote_port $request_uri $http_authorization $http_x_api_key';\n\
                access_log {path}/access.log requests;\n\
+               access_log {path}/connections.log connections;\n\
                client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;\n\
                fastcgi_temp_path {path}/fastcgi; uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;\n\
                large_client_header_buffers 8 32k; client_max_body_size 0; keepalive_timeout 60s;\n\
@@ -75,6 +77,12 @@ impl Nginx {
         })
         .with_context(|| format!("{count} were expected: {:?}", self.requests()))?;
         Ok(self.requests())
+    }
+
+    /// What the application saw: of each request the client's port, the target and the credential.
+    #[must_use]
+    pub fn connections(&self) -> String {
+        fs::read_to_string(self.dir.path().join("connections.log")).unwrap_or_default()
     }
 
     fn errors(&self) -> String {

@@ -1,0 +1,214 @@
+//! What is still open: each test asserts what should hold, and fails.
+//! `cargo xtask test -- --ignored` runs them; one that passes loses its `ignore`.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    path::PathBuf,
+    process::{Child, ChildStdin, ChildStdout, Stdio},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::Signal;
+use token_agent_tests::host::{Agent, Namespace, Nginx, Process, binary, curl, run, wait_for};
+
+const GUARD_LO: &str = "[datapath]\ninterfaces = [\"lo\"]\nmax_flows = 1024\n\
+    [[service]]\nname = \"web\"\nlisten = [\"*:8080\"]\n";
+
+/// One connection that outlives whatever happens to the agent.
+struct Connection {
+    child: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Connection {
+    fn open(host: &Namespace) -> Result<Self> {
+        let script = "import ast,socket,sys\n\
+            c=socket.create_connection(('127.0.0.1',8080)); c.setsockopt(6,1,1); c.settimeout(.5)\n\
+            for line in sys.stdin:\n\
+            \x20 try:\n\
+            \x20   c.sendall(ast.literal_eval(line)); print(c.recv(65536)[:15],flush=True)\n\
+            \x20 except OSError: print(None,flush=True)\n";
+        let mut child = host
+            .command("python3")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let requests = child.stdin.take().context("a pipe")?;
+        let answers = BufReader::new(child.stdout.take().context("a pipe")?);
+        Ok(Self {
+            child,
+            requests,
+            answers,
+        })
+    }
+
+    /// Sends the bytes in one segment and waits for an answer or half a second.
+    fn send(&mut self, bytes: &str) -> Result<String> {
+        writeln!(self.requests, "b{bytes:?}")?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn request(method: &str, path: &str, token: &str, more: &str) -> String {
+    format!("{method} /{path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n{more}\r\n")
+}
+
+/// A request that the guard takes for the start of a body without end, where
+/// the server takes it for the end of one.
+fn bait(token: &str) -> String {
+    request("POST", "bait", token, "Content-Length: 1000000000000\r\n")
+}
+
+fn upload(token: &str) -> String {
+    let length = format!("Content-Length: {}\r\n", 5 + bait(token).len());
+    request("POST", "upload", token, &length) + "hello"
+}
+
+fn issue_revoked(agent: &Agent<'_>) -> Result<String> {
+    let (id, revoked) = agent.issue(&[])?;
+    agent.tell(["revoke", &id])?;
+    Ok(revoked)
+}
+
+fn assert_unseen(nginx: &Nginx, path: &str) {
+    // It answers before it logs.
+    thread::sleep(Duration::from_millis(300));
+    let seen = nginx.requests();
+    assert!(!seen.iter().any(|line| line.contains(path)), "{seen:?}");
+}
+
+#[test]
+#[ignore = "open: what was sent before the guard came is completed by CRLFs"]
+fn a_head_begun_before_the_guard_is_not_completed() -> Result<()> {
+    let host = Namespace::new()?;
+    let nginx = Nginx::start(&host, &["8080"])?;
+    let mut connection = Connection::open(&host)?;
+    connection.send("GET /denied HTTP/1.1\r\nHost: a")?;
+    let _agent = Agent::start(&host, GUARD_LO)?;
+    connection.send("\r\n\r\n")?;
+    assert_unseen(&nginx, "denied");
+    Ok(())
+}
+
+#[test]
+#[ignore = "open: what was sent in monitor mode is completed by CRLFs"]
+fn a_head_begun_while_monitored_is_not_completed() -> Result<()> {
+    let host = Namespace::new()?;
+    let nginx = Nginx::start(&host, &["8080"])?;
+    let agent = Agent::start(&host, GUARD_LO)?;
+    let mut connection = Connection::open(&host)?;
+    agent.tell(["guard", "web", "--mode", "monitor"])?;
+    connection.send("GET /denied HTTP/1.1\r\nHost: a")?;
+    agent.tell(["guard", "web", "--mode", "enforce"])?;
+    connection.send("\r\n\r\n")?;
+    assert_unseen(&nginx, "denied");
+    Ok(())
+}
+
+#[test]
+#[ignore = "open: a new agent forgets which bodies are under way"]
+fn a_restart_within_a_body_opens_nothing() -> Result<()> {
+    let host = Namespace::new()?;
+    let nginx = Nginx::start(&host, &["8080"])?;
+    let mut agent = Agent::start(&host, GUARD_LO)?;
+    let (_, good) = agent.issue(&[])?;
+    let revoked = issue_revoked(&agent)?;
+    let mut connection = Connection::open(&host)?;
+    connection.send(&upload(&good))?;
+    agent.stop(Signal::SIGTERM)?;
+    agent.run()?;
+    connection.send(&bait(&good))?;
+    connection.send(&request("GET", "denied", &revoked, ""))?;
+    assert_unseen(&nginx, "denied");
+    Ok(())
+}
+
+#[test]
+#[ignore = "open: whoever has a token can push out what is known of a connection"]
+fn a_full_table_of_connections_opens_nothing() -> Result<()> {
+    let host = Namespace::new()?;
+    let nginx = Nginx::start(&host, &["8080"])?;
+    let agent = Agent::start(&host, GUARD_LO)?;
+    let (_, good) = agent.issue(&[])?;
+    let revoked = issue_revoked(&agent)?;
+    let mut connection = Connection::open(&host)?;
+    connection.send(&upload(&good))?;
+    let filler = request("POST", "filler", &good, "Content-Length: 100\r\n");
+    let script = format!(
+        "import socket,struct\n\
+         for port in range(10000,20000):\n\
+         \x20 c=socket.create_connection(('127.0.0.1',8080),source_address=('127.0.0.2',port))\n\
+         \x20 c.sendall(b{filler:?}); c.recv(100)\n\
+         \x20 c.setsockopt(1,13,struct.pack('ii',1,0)); c.close()\n"
+    );
+    run(host.command("python3").args(["-c", &script]))?;
+    connection.send(&bait(&good))?;
+    connection.send(&request("GET", "denied", &revoked, ""))?;
+    assert_unseen(&nginx, "denied");
+    Ok(())
+}
+
+#[test]
+#[ignore = "open: on an interface without Ethernet headers everything passes"]
+fn an_interface_without_ethernet_is_guarded_or_refused() -> Result<()> {
+    let host = Namespace::new()?;
+    let ip = |args: &str| run(host.command("ip").args(args.split(' ')));
+    ip("tuntap add dev tun0 mode tun")?;
+    ip("link set tun0 up")?;
+    let agent = Agent::start(&host, &GUARD_LO.replace("\"lo\"", "\"tun0\""))?;
+    let (code, status) = agent.json(&["status"])?;
+    assert_eq!(code, Some(4), "{status}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "open: the agent does not look after what it attached"]
+fn a_guard_taken_off_is_told() -> Result<()> {
+    let host = Namespace::new()?;
+    let _nginx = Nginx::start(&host, &["8080"])?;
+    let agent = Agent::start(&host, GUARD_LO)?;
+    let config = agent.config();
+    let config = config.to_str().context("a path")?;
+    agent.tell(["detach", "--config", config, "--all", "--yes"])?;
+    assert_eq!(
+        curl(&host, "http://127.0.0.1:8080/", &[])?,
+        Some(200),
+        "it is off"
+    );
+    wait_for("the agent to tell", || {
+        Ok(agent.command(["status"]).output()?.status.code() == Some(4))
+    })
+}
+
+#[test]
+#[ignore = "open: nothing but the socket and the state directory keeps two agents apart"]
+fn a_directory_of_pins_has_one_agent() -> Result<()> {
+    let host = Namespace::new()?;
+    let agent = Agent::start(&host, GUARD_LO)?;
+    let text = std::fs::read_to_string(agent.config())?
+        .replace("/state\"", "/state-2\"")
+        .replace("control.sock", "control-2.sock")
+        .replace(":9977", ":9978");
+    let dir = tempfile::tempdir()?;
+    let config: PathBuf = dir.path().join("config.toml");
+    std::fs::write(&config, text)?;
+    let mut command = host.command(binary()?);
+    command.args(["run", "--config"]).arg(&config);
+    let mut second = Process::start(&mut command, &dir.path().join("log"))?;
+    thread::sleep(Duration::from_secs(2));
+    assert!(!second.is_running(), "two agents hold one guard");
+    Ok(())
+}
