@@ -27,6 +27,10 @@ pub struct Frame {
 pub const DATA: u8 = 0x18;
 /// ACK.
 pub const ACK: u8 = 0x10;
+/// FIN.
+pub const FIN: u8 = 0x01;
+/// RST.
+pub const RST: u8 = 0x04;
 /// SYN.
 pub const SYN: u8 = 0x02;
 /// URG.

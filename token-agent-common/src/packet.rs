@@ -93,6 +93,13 @@ impl Segment {
             || self.len > 0 && self.flags & flag::ACK == 0
     }
 
+    /// Whether nothing follows the segment: its sender has ended the connection.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ends(&self) -> bool {
+        self.flags & (flag::FIN | flag::RST) != 0
+    }
+
     /// Whether the segment opens a connection.
     #[inline(always)]
     #[must_use]

@@ -25,33 +25,89 @@ pub struct Flow {
     left: u64,
     /// The sequence number up to which bytes were seen.
     next: u32,
-    /// The sequence number from which on bytes are known to be of the body.
+    /// The sequence number from which on they were: a segment between the two
+    /// is a retransmission, or one that the bytes behind it overtook.
     start: u32,
-    /// 1 if nothing is known of the stream's framing any more (monitor mode only).
-    lost: u32,
-    reserved: u32,
+    /// See [`state`].
+    state: u32,
+    /// When it was last changed; see [`ticks`].
+    used: u32,
 }
 
 const _: () = assert!(size_of::<Flow>() == 24);
 
+mod state {
+    /// Nothing is remembered.
+    pub(super) const NONE: u32 = 0;
+    pub(super) const KNOWN: u32 = 1;
+    /// Nothing is known of the stream's framing any more (monitor mode only).
+    pub(super) const LOST: u32 = 2;
+}
+
+/// A time of the monotonic clock, given in nanoseconds, as a [`Flow`] keeps it:
+/// in units of 2^30 ns, a little more than a second.
+#[inline(always)]
+#[must_use]
+pub const fn ticks(nanoseconds: u64) -> u32 {
+    (nanoseconds >> 30) as u32
+}
+
 impl Flow {
-    /// A connection whose framing is unknown: what follows cannot be judged.
-    pub const LOST: Self = Self {
+    /// A connection of which nothing is remembered.
+    pub const NONE: Self = Self {
         left: 0,
         next: 0,
         start: 0,
-        lost: 1,
-        reserved: 0,
+        state: state::NONE,
+        used: 0,
     };
+
+    /// A connection whose framing is unknown: what follows cannot be judged.
+    #[inline(always)]
+    #[must_use]
+    pub const fn lost(now: u32) -> Self {
+        Self {
+            state: state::LOST,
+            used: now,
+            ..Self::NONE
+        }
+    }
+
+    /// Whether there is nothing to remember.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.state == state::NONE
+    }
 
     /// Whether the framing is unknown.
     #[inline(always)]
     #[must_use]
     pub const fn is_lost(&self) -> bool {
-        self.lost != 0
+        self.state == state::LOST
     }
 
-    /// How many of the first bytes of a segment are of the body.
+    /// For how many ticks nothing was heard of it.
+    #[must_use]
+    pub const fn idle(&self, now: u32) -> u32 {
+        now.wrapping_sub(self.used)
+    }
+
+    /// Whether what is known ends at `sequence`: there the sender may end the connection.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ends_at(&self, sequence: u32) -> bool {
+        self.next == sequence
+    }
+
+    /// Whether bytes up to `sequence` were seen.
+    #[inline(always)]
+    const fn has_seen(&self, sequence: u32) -> bool {
+        sequence.wrapping_sub(self.next) as i32 <= 0
+    }
+
+    /// How many of the first bytes of a segment need not be judged, since they
+    /// are of the body or were seen before.
     #[inline(always)]
     #[must_use]
     pub const fn body_bytes(&self, sequence: u32, len: u32) -> u32 {
@@ -66,10 +122,10 @@ impl Flow {
         least(self.left.saturating_sub(ahead as u64), len)
     }
 
-    /// Notes that `count` bytes of the body were seen from `sequence` on.
+    /// Notes that `count` bytes were seen from `sequence` on, of the body as far as it goes.
     #[inline(always)]
     #[must_use]
-    pub const fn after_body(mut self, sequence: u32, count: u32) -> Self {
+    pub const fn after(mut self, sequence: u32, count: u32, now: u32) -> Self {
         let end = sequence.wrapping_add(count);
         let progress = end.wrapping_sub(self.next) as i32;
         if progress > 0 {
@@ -79,7 +135,15 @@ impl Flow {
         if self.next.wrapping_sub(self.start) > HISTORY {
             self.start = self.next.wrapping_sub(HISTORY);
         }
+        self.used = now;
         self
+    }
+
+    /// Whether every byte before `sequence` was seen, or is of the body.
+    #[inline(always)]
+    const fn reaches(&self, sequence: u32) -> bool {
+        let ahead = sequence.wrapping_sub(self.next) as i32;
+        ahead <= 0 || ahead as u64 <= self.left
     }
 }
 
@@ -120,6 +184,8 @@ pub struct Reader {
     cursor: Cursor,
     /// 1 if the request whose head was read has been told.
     told: u32,
+    /// 1 if the segment holds anything but line ends between requests.
+    has_content: u32,
 }
 
 impl Reader {
@@ -134,10 +200,11 @@ impl Reader {
             len: 0,
             cursor: Cursor::NONE,
             told: 0,
+            has_content: 0,
         }
     }
 
-    /// Starts on a segment of `len` bytes, of which the first `body` are of a body.
+    /// Starts on a segment of `len` bytes, of which the first `body` need not be judged.
     #[inline(always)]
     pub const fn begin(&mut self, body: u32, len: u32) {
         self.head.reset();
@@ -147,6 +214,7 @@ impl Reader {
         self.len = len;
         self.cursor = Cursor::NONE;
         self.told = 0;
+        self.has_content = (body > 0) as u32;
     }
 
     /// An upper bound on the turns a segment of `len` bytes takes. Each one
@@ -178,7 +246,8 @@ impl Reader {
         if self.cursor.at >= self.cursor.end {
             let len = self.next_window();
             if len == 0 {
-                return if self.head.is_empty() {
+                // Line ends alone may be the end of a head that was begun before the guard was there.
+                return if self.head.is_empty() && self.has_content != 0 {
                     Turn::End
                 } else {
                     Turn::Lost(Reason::Undecided)
@@ -211,23 +280,40 @@ impl Reader {
             return Turn::Going;
         }
         self.told = 1;
+        self.has_content = 1;
         Turn::Request(self.head.credential())
     }
 
-    /// What to remember of the connection when the whole segment has passed.
+    /// Whether the segment ends inside a body.
     #[inline(always)]
     #[must_use]
-    pub const fn flow(&self, sequence: u32) -> Option<Flow> {
-        if self.body == 0 {
-            return None;
+    pub const fn is_in_body(&self) -> bool {
+        self.body > 0
+    }
+
+    /// What to remember of the connection when the whole segment, which starts
+    /// at `sequence`, has passed, and `known` was remembered before.
+    #[inline(always)]
+    #[must_use]
+    pub const fn flow(&self, sequence: u32, known: &Flow, now: u32) -> Flow {
+        let mut flow = *known;
+        if known.is_none() {
+            if !self.is_in_body() {
+                return Flow::NONE;
+            }
+            flow.state = state::KNOWN;
+            flow.next = sequence;
+            flow.start = sequence.wrapping_add(self.body_start);
+        } else if !known.reaches(sequence) {
+            // Nothing is known of what comes late to fill the gap.
+            flow.start = sequence;
         }
-        Some(Flow {
-            left: self.body,
-            next: sequence.wrapping_add(self.len),
-            start: sequence.wrapping_add(self.body_start),
-            lost: 0,
-            reserved: 0,
-        })
+        let is_news = !flow.has_seen(sequence.wrapping_add(self.len));
+        flow = flow.after(sequence, self.len, now);
+        if is_news {
+            flow.left = flow.left.saturating_add(self.body);
+        }
+        flow
     }
 
     /// Moves on to the next window and gives its length, which is 0 at the segment's end.

@@ -112,61 +112,78 @@ fn listener(flow: &FlowKey) -> u32 {
 
 #[inline(always)]
 fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -> Action {
-    let segment = &scratch.segment;
+    let Scratch { segment, known, .. } = scratch;
     if segment.is_syn() {
         maps::forget(&segment.flow);
         return Action::Pass;
     }
     if segment.len == 0 {
+        if segment.ends() {
+            maps::recall(&segment.flow, known);
+            forget_at_end(scratch);
+        }
         return Action::Pass;
     }
-    let mut body = 0;
-    let known = maps::flow(&segment.flow);
-    if let Some(flow) = &known {
-        if flow.is_lost() {
-            if !case.enforces() {
-                case.count(scratch, Reason::Unjudged, 1);
-                return Action::Pass;
-            }
-        } else {
-            body = flow.body_bytes(segment.sequence, segment.len);
-            if body == segment.len {
-                maps::remember(&segment.flow, &flow.after_body(segment.sequence, body));
-                return Action::Pass;
-            }
+    maps::recall(&segment.flow, known);
+    if known.is_lost() {
+        if case.enforces() {
+            scratch.reader.head.reset();
+            return case.deny(scratch, Reason::Undecided);
         }
+        case.count(scratch, Reason::Unjudged, 1);
+        return Action::Pass;
     }
-    scratch.reader.begin(body, segment.len);
+    let (len, seen) = (segment.len, known.body_bytes(segment.sequence, segment.len));
+    scratch.reader.begin(seen, len);
+    if seen == len {
+        // That the table is full cannot be: it is there already.
+        remember(scratch);
+        return Action::Pass;
+    }
     scratch.allowed = 0;
     scratch.outcome = Outcome::Unfinished as u32;
     read(packet, scratch, case);
-    let segment = &scratch.segment;
     let (outcome, allowed) = (scratch.outcome, scratch.allowed);
     if outcome == Outcome::Denied as u32 {
         // The whole segment is dropped: nothing of it happened.
         return Action::Drop;
     }
+    if outcome == Outcome::Lost as u32 {
+        scratch.known = Flow::lost(maps::now());
+        maps::remember(&scratch.segment.flow, &scratch.known);
+    } else {
+        let is_telling = scratch.reader.is_in_body() || !scratch.known.is_none();
+        // What could not be remembered would have the body's next segment taken for a head.
+        if outcome != Outcome::End as u32 || is_telling && !remember(scratch) {
+            return case.deny(scratch, Reason::Undecided);
+        }
+    }
     if allowed > 0 {
         case.count(scratch, Reason::Allowed, allowed);
     }
-    if outcome == Outcome::Lost as u32 {
-        maps::remember(&segment.flow, &Flow::LOST);
-        return Action::Pass;
-    }
-    if outcome != Outcome::End as u32 {
-        return case.deny(scratch, Reason::Undecided);
-    }
-    match scratch.reader.flow(segment.sequence) {
-        Some(flow) => {
-            // Without it the body's next segment would be taken for a head.
-            if !maps::remember(&segment.flow, &flow) {
-                return case.deny(scratch, Reason::Undecided);
-            }
-        }
-        None if known.is_some() => maps::forget(&segment.flow),
-        None => {}
-    }
     Action::Pass
+}
+
+/// Remembers what reading the segment has told of the connection; false if the table is full.
+///
+/// A function of its own in the kernel too, for its stack.
+#[inline(never)]
+fn remember(scratch: &mut Scratch) -> bool {
+    let sequence = scratch.segment.sequence;
+    scratch.known = scratch.reader.flow(sequence, &scratch.known, maps::now());
+    forget_at_end(scratch) || maps::remember(&scratch.segment.flow, &scratch.known)
+}
+
+/// Forgets the connection if the segment ends it.
+#[inline(always)]
+fn forget_at_end(scratch: &Scratch) -> bool {
+    let Scratch { segment, known, .. } = scratch;
+    let end = segment.sequence.wrapping_add(segment.len);
+    let ends = segment.ends() && !known.is_none() && known.ends_at(end);
+    if ends {
+        maps::forget(&segment.flow);
+    }
+    ends
 }
 
 /// How reading a segment ended.

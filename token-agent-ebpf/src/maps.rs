@@ -5,7 +5,8 @@
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, HashMap, PerCpuArray, RingBuf},
+    helpers::generated::bpf_ktime_get_coarse_ns,
     macros::btf_map,
 };
 use token_agent_common::{
@@ -15,7 +16,7 @@ use token_agent_common::{
     },
     digest::Digest,
     packet::{Headers, Segment},
-    stream::{Flow, Reader},
+    stream::{self, Flow, Reader},
     verdict::{Audience, TokenEntry},
     window::Window,
 };
@@ -31,6 +32,8 @@ pub(crate) struct Scratch {
     pub(crate) interface: u32,
     /// The digest of the credential at hand, zero if there is none.
     pub(crate) digest: Digest,
+    /// What is remembered of the connection.
+    pub(crate) known: Flow,
     /// Requests allowed so far.
     pub(crate) allowed: u32,
     /// How reading ended; see `guard::Outcome`.
@@ -64,7 +67,7 @@ static TOKENS: HashMap<Digest, TokenEntry, 1> = HashMap::new();
 static AUDIENCES: HashMap<AudienceKey, u8, 1> = HashMap::new();
 
 #[btf_map]
-static FLOWS: LruHashMap<FlowKey, Flow, 1> = LruHashMap::new();
+static FLOWS: HashMap<FlowKey, Flow, 1> = HashMap::new();
 
 #[btf_map]
 static COUNTERS: PerCpuArray<u64, 1> = PerCpuArray::new();
@@ -128,10 +131,21 @@ pub(crate) fn is_for(audience: Audience, service: u32) -> bool {
     unsafe { AUDIENCES.get(key).is_some() }
 }
 
+/// Now, as a [`Flow`] keeps it.
 #[inline(always)]
-pub(crate) fn flow(key: &FlowKey) -> Option<Flow> {
+pub(crate) fn now() -> u32 {
+    // SAFETY: the helper takes nothing and reads a clock.
+    stream::ticks(unsafe { bpf_ktime_get_coarse_ns() })
+}
+
+/// Copies what is remembered of a connection.
+#[inline(always)]
+pub(crate) fn recall(key: &FlowKey, to: &mut Flow) {
     // SAFETY: the value is copied at once.
-    unsafe { FLOWS.get(key).copied() }
+    *to = match unsafe { FLOWS.get(key) } {
+        Some(flow) => *flow,
+        None => Flow::NONE,
+    };
 }
 
 #[inline(always)]

@@ -27,7 +27,7 @@ use crate::{
     agent::{Agent, Degraded, Engine},
     api::{self, ControlSocket, Gatekeeper, Limits, Shutdown},
     config::{Config, InterfacePattern, Loaded},
-    datapath::{Datapath, Denials, Interface, InterfaceState},
+    datapath::{Datapath, Denials, Flows, Interface, InterfaceState},
     reconcile::Reconciler,
     store::Store,
     token::HashKey,
@@ -96,6 +96,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let Started {
         agent,
         denials,
+        flows,
         socket,
         listener,
     } = start(config, &group)?;
@@ -127,6 +128,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tasks.spawn(tasks::tend(Arc::clone(&agent), shutdown.clone()));
     tasks.spawn(tasks::prune(Arc::clone(&agent), shutdown.clone()));
+    if let Some(flows) = flows {
+        tasks.spawn(tasks::forget(flows, shutdown.clone()));
+    }
     match denials {
         Some(denials) => {
             tasks.spawn(tasks::report(Arc::clone(&agent), denials, shutdown));
@@ -157,6 +161,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 struct Started {
     agent: Arc<Agent>,
     denials: Option<Denials>,
+    flows: Option<Flows>,
     socket: ControlSocket,
     listener: std::os::unix::net::UnixListener,
 }
@@ -169,7 +174,8 @@ fn start(config: Config, group: &group::Group) -> anyhow::Result<Started> {
     store.bind_key(key.key_id())?;
     info!(store = %store.store_id()?, key = %key.key_id(), revision = %store.revision()?, "opened the store");
 
-    let kernel = Datapath::load(&config, &key).context("cannot load the guard into the kernel")?;
+    let kernel =
+        Datapath::take_over(&config, &key).context("cannot load the guard into the kernel")?;
     let mut engine = Engine::new(store, kernel, Reconciler::new(&config.services));
     let filled = engine.catch_up().context("cannot fill the kernel's maps")?;
     info!(
@@ -178,6 +184,7 @@ fn start(config: Config, group: &group::Group) -> anyhow::Result<Started> {
         "filled the kernel's maps"
     );
     let denials = engine.kernel().denials();
+    let flows = engine.kernel().flows();
     // Before anything is attached: without a socket the guard could not be steered.
     let (socket, listener) = ControlSocket::bind(&config.agent.socket, group.gid())?;
 
@@ -190,6 +197,7 @@ fn start(config: Config, group: &group::Group) -> anyhow::Result<Started> {
     Ok(Started {
         agent: Agent::new(config, key, engine, Timestamp::now()),
         denials,
+        flows,
         socket,
         listener,
     })

@@ -11,6 +11,7 @@ mod denials;
 mod device;
 mod error;
 mod examine;
+mod flows;
 mod maps;
 mod object;
 mod pins;
@@ -28,16 +29,21 @@ use token_agent_common::{
 
 pub use denials::Denials;
 pub use error::DatapathError;
+pub use flows::Flows;
 pub(crate) use maps::credential_rule;
 pub use rehearse::{Program, Rehearsal};
 
 use crate::{config::Config, token::key::HashKey};
+use pins::Pins;
 
 /// The programs and maps of one run of the agent.
 pub struct Datapath {
     object: aya::Ebpf,
     maps: maps::Maps,
     denials: Option<Denials>,
+    flows: Option<Flows>,
+    flows_used: flows::Used,
+    max_flows: u32,
 }
 
 /// A service's number in the kernel: its place in the configuration, from 1.
@@ -76,7 +82,7 @@ pub enum InterfaceState {
 /// How full a map is.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct MapUse {
-    /// Its name: `tokens`, `audiences`.
+    /// Its name: `tokens`, `audiences`, `flows`.
     pub name: &'static str,
     /// Entries in it.
     pub used: u32,
@@ -104,13 +110,37 @@ impl Datapath {
     /// # Errors
     /// [`DatapathError`]; nothing is left in the kernel then.
     pub fn load(config: &Config, key: &HashKey) -> Result<Self, DatapathError> {
-        let mut object = object::load(config)?;
+        Self::fill(object::load(config, None)?, config, key)
+    }
+
+    /// The same, going on with the connections that an earlier run's programs remember.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn take_over(config: &Config, key: &HashKey) -> Result<Self, DatapathError> {
+        let pins = Pins::new(&config.agent.pin_dir);
+        pins.create()?;
+        let loaded = flows::prepare(&pins, config)
+            .and_then(|()| object::load(config, Some(&pins.flows())))
+            .and_then(|object| Self::fill(object, config, key));
+        if loaded.is_err() {
+            pins.remove_directories();
+        }
+        loaded
+    }
+
+    fn fill(mut object: aya::Ebpf, config: &Config, key: &HashKey) -> Result<Self, DatapathError> {
         let maps = maps::Maps::new(&mut object, config, key)?;
         let denials = Some(Denials::new(&mut object)?);
+        let flows_used = flows::Used::default();
+        let flows = Some(Flows::new(&mut object, flows_used.clone())?);
         Ok(Self {
             object,
             maps,
             denials,
+            flows,
+            flows_used,
+            max_flows: config.datapath.max_flows,
         })
     }
 
@@ -191,7 +221,9 @@ impl Datapath {
     /// How full the maps are.
     #[must_use]
     pub fn maps(&self) -> Vec<MapUse> {
-        self.maps.usage()
+        let mut maps = self.maps.usage();
+        maps.push(self.flows_used.usage(self.max_flows));
+        maps
     }
 
     /// How many denials the kernel could not report, since the ring buffer was full.
@@ -206,6 +238,12 @@ impl Datapath {
     #[must_use]
     pub fn denials(&mut self) -> Option<Denials> {
         self.denials.take()
+    }
+
+    /// The table of connections. There is one who keeps it: `None` the second time.
+    #[must_use]
+    pub fn flows(&mut self) -> Option<Flows> {
+        self.flows.take()
     }
 }
 

@@ -43,7 +43,7 @@ fn read(payload: &[u8], sequence: u32, flow: Option<Flow>) -> Outcome {
     let len = payload.len() as u32;
     let body = flow.map_or(0, |flow| flow.body_bytes(sequence, len));
     if body == len {
-        let flow = flow.map(|flow| flow.after_body(sequence, len));
+        let flow = flow.map(|flow| flow.after(sequence, len, 0));
         return Outcome {
             requests: Vec::new(),
             lost: None,
@@ -73,7 +73,8 @@ fn read(payload: &[u8], sequence: u32, flow: Option<Flow>) -> Outcome {
                 return Outcome {
                     requests,
                     lost: None,
-                    flow: reader.flow(sequence),
+                    flow: Some(reader.flow(sequence, &flow.unwrap_or(Flow::NONE), 0))
+                        .filter(|flow| !flow.is_none()),
                 };
             }
         }
@@ -116,7 +117,12 @@ fn a_head_must_be_whole() {
     let two = payload.clone() + &payload[..20];
     let got = read(two.as_bytes(), 0, None);
     assert_eq!((got.requests.len(), got.lost), (1, Some(Reason::Undecided)));
-    assert_eq!(read(b"\r\n\r\n", 0, None).lost, None);
+    // Not even the line ends that may complete one.
+    assert_eq!(read(b"\r\n\r\n", 0, None).lost, Some(Reason::Undecided));
+    assert_eq!(
+        read((payload.clone() + "\r\n").as_bytes(), 0, None).lost,
+        None
+    );
     assert_eq!(read(b"\r\n\r", 0, None).lost, Some(Reason::Undecided));
     for undecided in [
         "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -151,7 +157,9 @@ fn a_body_is_no_head_in_any_order() {
     }
     let next = read(request("next", 0).as_bytes(), at(3000), Some(flow));
     assert_eq!(next.requests, [Ok(digest("next"))]);
-    assert_eq!(next.flow, None);
+    // The body's late segments are still known for what they are.
+    let late = read(bait.as_bytes(), at(1000), next.flow);
+    assert_eq!((late.requests.len(), late.lost), (0, None));
     // The end of the body and the next request in one segment.
     let both = format!("xxxxx{}", request("next", 9));
     let got = read(both.as_bytes(), at(2995), Some(flow));
@@ -166,6 +174,20 @@ fn a_body_is_no_head_in_any_order() {
     let again = read(format!("{head}x").as_bytes(), sequence, Some(flow));
     assert_eq!(again.requests, [Ok(digest("abc"))]);
     assert_eq!(again.flow.unwrap().body_bytes(at(2990), 20), 10);
+}
+
+#[test]
+fn what_fills_a_gap_is_judged() {
+    let head = request("abc", 100);
+    let body = head.len() as u32;
+    let flow = read(head.as_bytes(), 0, None).flow.unwrap();
+    // Behind the body a request is missing, and another one came.
+    let (missing, next) = (request("missing", 0), request("next", 0));
+    let after = body + 100 + missing.len() as u32;
+    let ahead = read(next.as_bytes(), after, Some(flow));
+    assert_eq!(ahead.requests, [Ok(digest("next"))]);
+    let late = read(missing.as_bytes(), body + 100, ahead.flow);
+    assert_eq!(late.requests, [Ok(digest("missing"))]);
 }
 
 #[test]
@@ -184,7 +206,7 @@ fn bodies_beyond_the_sequence_space_end_where_they_should() {
             flow.body_bytes(sequence.wrapping_sub(1), 1),
             u32::from(left != length)
         );
-        flow = flow.after_body(sequence, len);
+        flow = flow.after(sequence, len, 0);
         sequence = sequence.wrapping_add(len);
         left -= u64::from(len);
     }

@@ -33,7 +33,7 @@ use crate::{
 /// A value as the kernel holds it.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct Raw<T>(T);
+pub(super) struct Raw<T>(pub(super) T);
 
 // SAFETY: `T` is plain data without padding or invalid bit patterns (bytemuck's
 // derive checked that), which is what aya's `Pod` asks for; `Raw` adds nothing.
@@ -332,7 +332,7 @@ fn tai_offset() -> i32 {
     }
 }
 
-fn take<M: TryFrom<Map, Error = MapError>>(
+pub(super) fn take<M: TryFrom<Map, Error = MapError>>(
     object: &mut Ebpf,
     name: &'static str,
 ) -> Result<M, DatapathError> {
@@ -365,12 +365,12 @@ fn sum(map: &PerCpuArray<MapData, u64>, index: u32) -> Result<u64, MapError> {
     Ok(map.get(&index, 0)?.iter().sum())
 }
 
-fn is(error: &MapError, number: Errno) -> bool {
+pub(super) fn is(error: &MapError, number: Errno) -> bool {
     matches!(error, MapError::KeyNotFound) && number == Errno::ENOENT
         || errno(error) == Some(number as i32)
 }
 
-fn read(map: &'static str) -> impl Fn(MapError) -> DatapathError {
+pub(super) fn read(map: &'static str) -> impl Fn(MapError) -> DatapathError {
     move |source| DatapathError::Map {
         operation: "read",
         map,
@@ -378,7 +378,7 @@ fn read(map: &'static str) -> impl Fn(MapError) -> DatapathError {
     }
 }
 
-fn write(map: &'static str) -> impl Fn(MapError) -> DatapathError {
+pub(super) fn write(map: &'static str) -> impl Fn(MapError) -> DatapathError {
     move |source| DatapathError::Map {
         operation: "write",
         map,

@@ -1,5 +1,7 @@
 //! The kernel object: loaded with the sizes the configuration asks for.
 
+use std::path::Path;
+
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     programs::{ProgramError, SchedClassifier, Xdp},
@@ -8,7 +10,10 @@ use aya::{
 use nix::errno::Errno;
 use token_agent_common::abi;
 
-use super::error::{DatapathError, errno};
+use super::{
+    error::{DatapathError, errno},
+    flows,
+};
 use crate::config::Config;
 
 /// Built from `token-agent-ebpf` by the build script.
@@ -23,8 +28,9 @@ pub(super) const MAX_AUDIENCES: u32 = 1 << 20;
 pub(super) const XDP: &str = "guard_xdp";
 pub(super) const TC: &str = "guard_tc";
 
-/// Loads both programs and all maps.
-pub(super) fn load(config: &Config) -> Result<Ebpf, DatapathError> {
+/// Loads both programs and all maps; with the table of connections that is
+/// pinned at `flows`, or a new one pinned there.
+pub(super) fn load(config: &Config, flows: Option<&Path>) -> Result<Ebpf, DatapathError> {
     require_kernel()?;
     let services = config.services.len() as u32;
     let listeners: usize = config
@@ -32,14 +38,18 @@ pub(super) fn load(config: &Config) -> Result<Ebpf, DatapathError> {
         .iter()
         .map(|service| service.listen.len())
         .sum();
-    let mut object = EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    if let Some(path) = flows {
+        loader.map_pin_path(flows::NAME, path);
+    }
+    let mut object = loader
         .verifier_log_level(VerifierLogLevel::STATS)
         // Each listener has a second key, for any port.
         .map_max_entries("LISTENERS", listeners as u32 * 2)
         .map_max_entries("SERVICES", services + 1)
         .map_max_entries("TOKENS", config.datapath.max_tokens)
         .map_max_entries("AUDIENCES", MAX_AUDIENCES)
-        .map_max_entries("FLOWS", config.datapath.max_flows)
+        .map_max_entries(flows::NAME, config.datapath.max_flows)
         .map_max_entries("COUNTERS", abi::counters(services))
         .load(OBJECT)
         .map_err(|error| {

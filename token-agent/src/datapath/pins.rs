@@ -6,6 +6,7 @@
 //! | `links/<ifindex>-tcx`    | its tcx link |
 //! | `links/<ifindex>-clsact` | the program behind a clsact filter, which is no link: a note that the filter is ours |
 //! | `links/<ifindex>-clsact-qdisc` | the same, where the clsact qdisc is ours too |
+//! | `flows-1`                | the table of connections; the number is that of its entries' layout |
 
 use std::{
     fs, io,
@@ -67,6 +68,11 @@ impl Pins {
             .join(format!("{}-{}", pin.ifindex, pin.kind.as_str()))
     }
 
+    /// Where the table of connections is.
+    pub(super) fn flows(&self) -> PathBuf {
+        self.root.join("flows-1")
+    }
+
     /// Makes the directory, which must be on a BPF file system.
     pub(super) fn create(&self) -> Result<(), DatapathError> {
         if !self.is_on_bpffs() {
@@ -118,22 +124,33 @@ impl Pins {
 
     /// Removes a pin; that it is not there is fine.
     pub(super) fn remove(&self, pin: Pin) -> Result<(), DatapathError> {
-        let path = self.path(pin);
-        match fs::remove_file(&path) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(source) => Err(DatapathError::File {
-                operation: "remove",
-                path,
-                source,
-            }),
-        }
+        remove(self.path(pin))
     }
 
-    /// Removes the directories if they are empty.
+    /// Removes the table of connections; that it is not there is fine.
+    pub(super) fn remove_flows(&self) -> Result<(), DatapathError> {
+        remove(self.flows())
+    }
+
+    /// Removes the directories if nothing is attached, and what is kept for what is.
     pub(super) fn remove_directories(&self) {
         // Not empty is fine, and so is not there.
-        let _ = fs::remove_dir(self.links()).and_then(|()| fs::remove_dir(&self.root));
+        if fs::remove_dir(self.links()).is_ok() {
+            let _ = self.remove_flows();
+            let _ = fs::remove_dir(&self.root);
+        }
+    }
+}
+
+fn remove(path: PathBuf) -> Result<(), DatapathError> {
+    match fs::remove_file(&path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(DatapathError::File {
+            operation: "remove",
+            path,
+            source,
+        }),
     }
 }
 
