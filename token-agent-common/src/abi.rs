@@ -353,7 +353,7 @@ pub struct Reporting {
 }
 
 const _: () = {
-    assert!(size_of::<TokenEntry>() == 24);
+    assert!(size_of::<TokenEntry>() == 32);
     assert!(size_of::<ListenKey>() == 24);
     assert!(size_of::<Ports>() == 24);
     assert!(size_of::<ServicePolicy>() == 104);

@@ -30,6 +30,11 @@ impl Digest {
         bytemuck::cast(bytes)
     }
 
+    #[inline(always)]
+    pub(crate) const fn first_word(&self) -> u64 {
+        self.words[0]
+    }
+
     /// The digest's bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; Self::LEN] {

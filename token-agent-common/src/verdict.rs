@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::reason::Reason;
+use crate::{digest::Digest, reason::Reason};
 
 /// The state of a token, apart from its times.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,6 +24,8 @@ pub struct TokenEntry {
     expires_at: u64,
     audience: u32,
     state: u32,
+    /// Ties the other fields to the token; see [`TokenEntry::sealed`].
+    seal: u64,
 }
 
 /// Which services a token is for: [`Audience::EVERY`], or the number of a set of services.
@@ -62,7 +64,47 @@ impl TokenEntry {
             expires_at,
             audience: audience.0,
             state: state as u32,
+            seal: 0,
         }
+    }
+
+    /// The entry as it stands in the map, for the token with this digest.
+    ///
+    /// An element of a hash map can be given to another key while a program
+    /// reads it. Then what was read is another token's entry, or parts of two,
+    /// and its seal does not fit: the kernel has no other way to know.
+    #[must_use]
+    pub const fn sealed(self, digest: &Digest) -> Self {
+        Self {
+            seal: self.expected_seal(digest),
+            ..self
+        }
+    }
+
+    /// The entry as it was before it was sealed for this token, or another one if it was not.
+    #[must_use]
+    pub const fn unsealed(self, digest: &Digest) -> Self {
+        Self {
+            seal: self.seal ^ self.expected_seal(digest),
+            ..self
+        }
+    }
+
+    /// Whether the entry is whole and this token's.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_sealed_for(&self, digest: &Digest) -> bool {
+        self.seal == self.expected_seal(digest)
+    }
+
+    /// Different for two entries that differ in one field.
+    #[inline(always)]
+    const fn expected_seal(&self, digest: &Digest) -> u64 {
+        let rest = self.audience as u64 | (self.state as u64) << 32;
+        digest.first_word()
+            ^ self.not_before
+            ^ self.expires_at.rotate_left(21)
+            ^ rest.rotate_left(42)
     }
 
     /// The services the token is for.
@@ -96,6 +138,38 @@ impl TokenEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_seal_fits_one_token_and_the_whole_entry() {
+        let [mine, other] = [1, 2].map(|byte| Digest::from_bytes([byte; 16]));
+        let entry = TokenEntry::new(10, 20, Audience(3), TokenState::Active);
+        let sealed = entry.sealed(&mine);
+        assert!(sealed.is_sealed_for(&mine));
+        assert!(!sealed.is_sealed_for(&other));
+        assert_eq!(sealed.unsealed(&mine), entry);
+        assert_ne!(sealed.unsealed(&other), entry);
+        assert!(!entry.is_sealed_for(&mine));
+        for torn in [
+            TokenEntry {
+                not_before: 11,
+                ..sealed
+            },
+            TokenEntry {
+                expires_at: 21,
+                ..sealed
+            },
+            TokenEntry {
+                audience: 2,
+                ..sealed
+            },
+            TokenEntry {
+                state: TokenState::Revoked as u32,
+                ..sealed
+            },
+        ] {
+            assert!(!torn.is_sealed_for(&mine), "{torn:?}");
+        }
+    }
 
     #[test]
     fn times_are_exact_and_revocation_comes_first() {

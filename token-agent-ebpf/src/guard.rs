@@ -1,6 +1,6 @@
 //! One packet's way: headers, service, connection, requests, verdict.
 
-use core::ffi::c_void;
+use core::{ffi::c_void, hint::black_box};
 
 use aya_ebpf::helpers::generated::bpf_loop;
 use token_agent_common::{
@@ -295,13 +295,23 @@ impl<P: Packet> Turns<'_, P> {
 
     /// The verdict on the credential at hand.
     #[inline(always)]
-    fn verdict(&self) -> Reason {
-        match maps::token(&self.scratch.digest) {
-            Some(entry) => {
-                let in_audience = maps::is_for(entry.audience(), self.scratch.service);
-                entry.judge(self.case.now(), in_audience)
-            }
-            None => Reason::Unknown,
+    fn verdict(&mut self) -> Reason {
+        let Scratch {
+            digest,
+            entry,
+            service,
+            ..
+        } = &mut *self.scratch;
+        if !maps::token(digest, entry) {
+            return Reason::Unknown;
         }
+        // Read again, so that what is judged is what was checked.
+        let entry = black_box(entry);
+        if !entry.is_sealed_for(digest) {
+            // It was changed at this very moment. Sent again, the request is judged by what is then known.
+            return Reason::Undecided;
+        }
+        let in_audience = maps::is_for(entry.audience(), *service);
+        entry.judge(self.case.now(), in_audience)
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Scratch {
     pub(crate) interface: u32,
     /// The digest of the credential at hand, zero if there is none.
     pub(crate) digest: Digest,
+    /// What is known of the token at hand.
+    pub(crate) entry: TokenEntry,
     /// What is remembered of the connection.
     pub(crate) known: Flow,
     /// Requests allowed so far.
@@ -110,12 +112,18 @@ pub(crate) fn service(number: u32) -> Option<&'static ServicePolicy> {
     SERVICES.get(number)
 }
 
+/// Copies what is known of a token; false if there is no such token.
 #[inline(always)]
-pub(crate) fn token(digest: &Digest) -> Option<&'static TokenEntry> {
-    // SAFETY: the memory stays the map's, and an entry's fields are plain numbers.
-    // It can be given to another token while this looks at it: what that means
-    // for the verdict is in ARCHITECTURE.md, "Changing a token".
-    unsafe { TOKENS.get(digest) }
+pub(crate) fn token(digest: &Digest, to: &mut TokenEntry) -> bool {
+    // SAFETY: the value is copied at once. It can be another token's by then,
+    // which its seal tells.
+    match unsafe { TOKENS.get(digest) } {
+        Some(entry) => {
+            *to = *entry;
+            true
+        }
+        None => false,
+    }
 }
 
 #[inline(always)]

@@ -89,7 +89,12 @@ impl Maps {
     pub(super) fn tokens(&self) -> Result<BTreeMap<Digest, TokenEntry>, DatapathError> {
         self.tokens
             .iter()
-            .map(|entry| entry.map(|(digest, entry)| (Digest::from_bytes(digest), entry.0)))
+            .map(|entry| {
+                entry.map(|(digest, entry)| {
+                    let digest = Digest::from_bytes(digest);
+                    (digest, entry.0.unsealed(&digest))
+                })
+            })
             .collect::<Result<_, _>>()
             .map_err(read("TOKENS"))
     }
@@ -102,7 +107,7 @@ impl Maps {
         put(
             &mut self.tokens,
             *digest.as_bytes(),
-            Raw(*entry),
+            Raw(entry.sealed(digest)),
             &mut self.tokens_used,
         )
         .map_err(write("TOKENS"))
