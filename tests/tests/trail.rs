@@ -1,6 +1,7 @@
 //! The trail: every denial and every change is told, or told to be missing.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
     process::{Child, Stdio},
@@ -13,7 +14,9 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use token_agent_tests::{
-    host::{Agent, Namespace, Nginx, PATIENCE, Pair, authority, wait_for},
+    host::{
+        Agent, Namespace, Nginx, PATIENCE, Pair, Process, authority, binary, is_denied, wait_for,
+    },
     said::{exit_code, names, request, say, send_once, words},
 };
 
@@ -347,5 +350,32 @@ fn followers_have_places_for_so_many() -> Result<()> {
     // All else goes on.
     assert_eq!(exit_code(&agent, &["status"])?, Some(0));
     assert!(agent.get("/v1/events")?.contains("\"action\":\"issue\""));
+    Ok(())
+}
+
+#[test]
+fn the_kernel_side_tells_what_it_does_if_asked() -> Result<()> {
+    let host = Namespace::new()?;
+    let _nginx = Nginx::start(&host, &["8080"])?;
+    let agent = Agent::prepare(&host, &sections("lo"))?;
+    let dir = tempfile::tempdir()?;
+    let log = dir.path().join("log");
+    for (asked, expected) in [(None, false), (Some("debug"), true)] {
+        let mut command = host.command(binary()?);
+        command.args(["run", "--config"]).arg(agent.config());
+        if let Some(level) = asked {
+            command.env("TOKEN_AGENT_KERNEL_LOG", level);
+        }
+        let mut daemon = Process::start(&mut command, &log)?;
+        let told = || Ok(fs::read_to_string(&log)?.contains("token_agent_ebpf::report"));
+        wait_for("the daemon", || Ok(agent.get("/v1/status").is_ok()))?;
+        assert!(is_denied(&host, "http://127.0.0.1:8080/", &[])?);
+        if expected {
+            wait_for("the kernel side's log", told)?;
+        } else {
+            assert!(!told()?, "it was not asked");
+        }
+        daemon.end(Signal::SIGTERM)?;
+    }
     Ok(())
 }

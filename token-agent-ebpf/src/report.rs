@@ -1,6 +1,7 @@
 //! What became of a packet: counters, and for denials an event.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_tai_ns;
+use aya_log_ebpf::debug;
 use token_agent_common::{
     abi::{Denial, ServicePolicy, Settings, counter_index},
     reason::Reason,
@@ -52,6 +53,7 @@ impl Case<'_> {
     pub(crate) fn deny(&self, scratch: &Scratch, reason: Reason) -> Action {
         let enforced = self.enforces();
         maps::count(counter_index(scratch.service, enforced, reason), 1);
+        explain(scratch, reason);
         let time = self.now();
         maps::report(time, || Denial {
             time,
@@ -66,4 +68,28 @@ impl Case<'_> {
         });
         if enforced { Action::Drop } else { Action::Pass }
     }
+}
+
+/// Says where in the stream a denial came about. For debugging only: the verifier
+/// takes it out unless it is asked for at load. No byte of the payload is told.
+#[inline(never)]
+fn explain(scratch: &Scratch, reason: Reason) {
+    let Scratch {
+        segment,
+        known,
+        service,
+        allowed,
+        ..
+    } = scratch;
+    debug!(
+        scratch,
+        "service {}: reason {} after {} allowed, in {} bytes at sequence {}, flags {:x}, in a known connection: {}",
+        *service,
+        reason as u8,
+        *allowed,
+        segment.len,
+        segment.sequence,
+        segment.flags,
+        u8::from(!known.is_none())
+    );
 }

@@ -27,7 +27,7 @@ use crate::{
     agent::{Agent, Degraded, Engine},
     api::{self, ControlSocket, Gatekeeper, Limits, Shutdown},
     config::{Config, InterfacePattern, Loaded},
-    datapath::{Datapath, Denials, Flows, Interface, InterfaceState},
+    datapath::{Datapath, Denials, Flows, Interface, InterfaceState, KERNEL_LOG_TARGET, KernelLog},
     reconcile::Reconciler,
     store::Store,
     token::HashKey,
@@ -35,6 +35,9 @@ use crate::{
 
 /// Overrides the configuration's `agent.log`.
 const LOG_VARIABLE: &str = "TOKEN_AGENT_LOG";
+
+/// Has the kernel side tell what it does, if it is set to `debug`.
+const KERNEL_LOG_VARIABLE: &str = "TOKEN_AGENT_KERNEL_LOG";
 
 /// Takes from group's mode nothing, so that the control socket is 0660 from its
 /// first moment, and all from others.
@@ -60,7 +63,8 @@ pub enum StartError {
 /// Whatever keeps the agent from guarding; a [`StartError`] or an [`std::io::Error`] may be in the chain.
 pub fn run(loaded: Loaded) -> anyhow::Result<()> {
     let Loaded { config, warnings } = loaded;
-    log_to_stderr(&config)?;
+    let kernel_log = is_kernel_log_wanted()?;
+    log_to_stderr(&config, kernel_log)?;
     for warning in warnings {
         warn!("{warning}");
     }
@@ -73,7 +77,7 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start threads")?
-        .block_on(serve(config))
+        .block_on(serve(config, kernel_log))
 }
 
 /// Makes sure that the process may touch the guard.
@@ -88,7 +92,7 @@ pub fn check_privileges() -> anyhow::Result<()> {
     Err(StartError::NotPermitted { missing }.into())
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, kernel_log: bool) -> anyhow::Result<()> {
     // Before anything is attached: a signal during the start must not kill the agent half-way.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -97,9 +101,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         agent,
         denials,
         flows,
+        kernel_log,
         socket,
         listener,
-    } = start(config, &group)?;
+    } = start(config, &group, kernel_log)?;
     match &group {
         group::Group::Known(_) => {}
         group::Group::Unknown(note) => agent.notes.remark(note),
@@ -125,6 +130,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             Limits::METRICS,
             shutdown.clone(),
         ));
+    }
+    if let Some(log) = kernel_log {
+        let mut shutdown = shutdown.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = log.follow() => {}
+                () = shutdown.wait() => {}
+            }
+        });
     }
     tasks.spawn(tasks::tend(Arc::clone(&agent), shutdown.clone()));
     tasks.spawn(tasks::prune(Arc::clone(&agent), shutdown.clone()));
@@ -162,11 +176,12 @@ struct Started {
     agent: Arc<Agent>,
     denials: Option<Denials>,
     flows: Option<Flows>,
+    kernel_log: Option<KernelLog>,
     socket: ControlSocket,
     listener: std::os::unix::net::UnixListener,
 }
 
-fn start(config: Config, group: &group::Group) -> anyhow::Result<Started> {
+fn start(config: Config, group: &group::Group, kernel_log: bool) -> anyhow::Result<Started> {
     let state_dir: &Path = &config.agent.state_dir;
     let mut store = Store::open(state_dir).context("cannot open the store")?;
     let key = HashKey::load_or_create(state_dir, store.holds_digests()?)
@@ -174,8 +189,8 @@ fn start(config: Config, group: &group::Group) -> anyhow::Result<Started> {
     store.bind_key(key.key_id())?;
     info!(store = %store.store_id()?, key = %key.key_id(), revision = %store.revision()?, "opened the store");
 
-    let kernel =
-        Datapath::take_over(&config, &key).context("cannot load the guard into the kernel")?;
+    let kernel = Datapath::take_over(&config, &key, kernel_log)
+        .context("cannot load the guard into the kernel")?;
     let mut engine = Engine::new(store, kernel, Reconciler::new(&config.services));
     let filled = engine.catch_up().context("cannot fill the kernel's maps")?;
     info!(
@@ -185,6 +200,11 @@ fn start(config: Config, group: &group::Group) -> anyhow::Result<Started> {
     );
     let denials = engine.kernel().denials();
     let flows = engine.kernel().flows();
+    let kernel_log = if kernel_log {
+        Some(engine.kernel().kernel_log()?)
+    } else {
+        None
+    };
     // Before anything is attached: without a socket the guard could not be steered.
     let (socket, listener) = ControlSocket::bind(&config.agent.socket, group.gid())?;
 
@@ -198,6 +218,7 @@ fn start(config: Config, group: &group::Group) -> anyhow::Result<Started> {
         agent: Agent::new(config, key, engine, Timestamp::now()),
         denials,
         flows,
+        kernel_log,
         socket,
         listener,
     })
@@ -237,15 +258,30 @@ async fn metrics_listener(agent: &Agent) -> Option<TcpListener> {
     }
 }
 
-fn log_to_stderr(config: &Config) -> anyhow::Result<()> {
+fn is_kernel_log_wanted() -> anyhow::Result<bool> {
+    match std::env::var(KERNEL_LOG_VARIABLE).as_deref() {
+        Err(std::env::VarError::NotPresent) | Ok("") => Ok(false),
+        Ok("debug") => Ok(true),
+        Ok(_) | Err(std::env::VarError::NotUnicode(_)) => {
+            anyhow::bail!(
+                "{KERNEL_LOG_VARIABLE} can only be `debug`; unset it to have no log of the kernel side"
+            )
+        }
+    }
+}
+
+fn log_to_stderr(config: &Config, kernel_log: bool) -> anyhow::Result<()> {
     let from_environment = std::env::var(LOG_VARIABLE)
         .ok()
         .filter(|directives| !directives.is_empty());
-    let filter = match from_environment {
+    let mut filter = match from_environment {
         Some(directives) => EnvFilter::try_new(directives)
             .with_context(|| format!("{LOG_VARIABLE} is no log level or directive"))?,
         None => EnvFilter::try_new(&config.agent.log).context("agent.log is no log level")?,
     };
+    if kernel_log {
+        filter = filter.add_directive(format!("{KERNEL_LOG_TARGET}=debug").parse()?);
+    }
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

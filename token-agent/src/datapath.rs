@@ -7,6 +7,7 @@
 
 mod attach;
 mod clsact;
+mod debug;
 mod denials;
 mod device;
 mod error;
@@ -27,6 +28,7 @@ use token_agent_common::{
     verdict::{Audience, TokenEntry},
 };
 
+pub use debug::{KernelLog, TARGET as KERNEL_LOG_TARGET};
 pub use denials::Denials;
 pub use error::DatapathError;
 pub use flows::Flows;
@@ -110,18 +112,19 @@ impl Datapath {
     /// # Errors
     /// [`DatapathError`]; nothing is left in the kernel then.
     pub fn load(config: &Config, key: &HashKey) -> Result<Self, DatapathError> {
-        Self::fill(object::load(config, None)?, config, key)
+        Self::fill(object::load(config, None, false)?, config, key)
     }
 
-    /// The same, going on with the connections that an earlier run's programs remember.
+    /// The same, going on with the connections that an earlier run's programs
+    /// remember. With `log`, the kernel side tells what it does.
     ///
     /// # Errors
     /// As above.
-    pub fn take_over(config: &Config, key: &HashKey) -> Result<Self, DatapathError> {
+    pub fn take_over(config: &Config, key: &HashKey, log: bool) -> Result<Self, DatapathError> {
         let pins = Pins::new(&config.agent.pin_dir);
         pins.create()?;
         let loaded = flows::prepare(&pins, config)
-            .and_then(|()| object::load(config, Some(&pins.flows())))
+            .and_then(|()| object::load(config, Some(&pins.flows()), log))
             .and_then(|object| Self::fill(object, config, key));
         if loaded.is_err() {
             pins.remove_directories();
@@ -238,6 +241,14 @@ impl Datapath {
     #[must_use]
     pub fn denials(&mut self) -> Option<Denials> {
         self.denials.take()
+    }
+
+    /// What the kernel side tells of what it does, if it was loaded with that wish.
+    ///
+    /// # Errors
+    /// The kernel's, or that it was asked for before.
+    pub fn kernel_log(&mut self) -> Result<KernelLog, DatapathError> {
+        KernelLog::new(&mut self.object)
     }
 
     /// The table of connections. There is one who keeps it: `None` the second time.

@@ -11,6 +11,9 @@ use aya::{
 /// What can go wrong on the way to the kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum DatapathError {
+    /// The kernel side's log cannot be read.
+    #[error("cannot read the log of the kernel side")]
+    KernelLog(#[source] aya_log::Error),
     /// The kernel is too old.
     #[error("this kernel is {found}; the guard needs {needed} or newer")]
     KernelTooOld {

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use token_agent_common::abi;
 
 use super::{
+    debug,
     error::{DatapathError, errno},
     flows,
 };
@@ -30,7 +31,11 @@ pub(super) const TC: &str = "guard_tc";
 
 /// Loads both programs and all maps; with the table of connections that is
 /// pinned at `flows`, or a new one pinned there.
-pub(super) fn load(config: &Config, flows: Option<&Path>) -> Result<Ebpf, DatapathError> {
+pub(super) fn load(
+    config: &Config,
+    flows: Option<&Path>,
+    log: bool,
+) -> Result<Ebpf, DatapathError> {
     require_kernel()?;
     let services = config.services.len() as u32;
     let listeners: usize = config
@@ -39,6 +44,7 @@ pub(super) fn load(config: &Config, flows: Option<&Path>) -> Result<Ebpf, Datapa
         .map(|service| service.listen.len())
         .sum();
     let mut loader = EbpfLoader::new();
+    debug::choose(&mut loader, log);
     if let Some(path) = flows {
         loader.map_pin_path(flows::NAME, path);
     }
