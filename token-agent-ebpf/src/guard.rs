@@ -38,12 +38,11 @@ pub(crate) fn judge<P: Packet>(packet: &P) -> Action {
     if !packet.load_headers(len, &mut scratch.headers) {
         return IMPOSSIBLE;
     }
-    let located = locate(scratch, len);
-    let (frame, service) = ((located >> 32) as u32, located as u32);
-    if service == NO_SERVICE && frame != Frame::Unreadable as u32 {
+    let (frame, service) = locate(scratch, len);
+    if service == NO_SERVICE && frame != Frame::Unreadable {
         return Action::Pass;
     }
-    let is_segment = frame == Frame::Tcp as u32;
+    let is_segment = frame == Frame::Tcp;
     // What is no whole segment belongs to no one service.
     let service = if is_segment { service } else { NO_SERVICE };
     let (Some(settings), Some(policy)) = (maps::settings(), maps::service(service)) else {
@@ -60,13 +59,9 @@ pub(crate) fn judge<P: Packet>(packet: &P) -> Action {
 }
 
 /// Finds the segment in the headers, leaves it in `scratch` and gives the
-/// [`Frame`], and below it the service's number.
-///
-/// A function of its own in the kernel too: there are many ways through the
-/// headers, and the verifier follows what comes after each of them unless their
-/// results leave the registers.
-#[inline(never)]
-fn locate(scratch: &mut Scratch, len: u32) -> u64 {
+/// service's number.
+#[inline(always)]
+fn locate(scratch: &mut Scratch, len: u32) -> (Frame, u32) {
     scratch.digest = Digest::NONE;
     let Scratch {
         headers, segment, ..
@@ -77,7 +72,7 @@ fn locate(scratch: &mut Scratch, len: u32) -> u64 {
         Frame::Tcp | Frame::Fragment => listener(&segment.flow),
         Frame::Other | Frame::Unreadable => NO_SERVICE,
     };
-    (frame as u64) << 32 | u64::from(service)
+    (frame, service)
 }
 
 /// Services are numbered from 1.
