@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
-use token_agent_tests::host::{Agent, Namespace, Nginx, Process, binary, curl, run, wait_for};
+use token_agent_tests::host::{Agent, Namespace, Nginx, Process, binary, run};
 
 const GUARD_LO: &str = "[datapath]\ninterfaces = [\"lo\"]\nmax_flows = 1024\n\
     [[service]]\nname = \"web\"\nlisten = [\"*:8080\"]\n";
@@ -172,25 +172,6 @@ fn an_interface_without_ethernet_is_guarded_or_refused() -> Result<()> {
     let (code, status) = agent.json(&["status"])?;
     assert_eq!(code, Some(4), "{status}");
     Ok(())
-}
-
-#[test]
-#[ignore = "open: the agent does not look after what it attached"]
-fn a_guard_taken_off_is_told() -> Result<()> {
-    let host = Namespace::new()?;
-    let _nginx = Nginx::start(&host, &["8080"])?;
-    let agent = Agent::start(&host, GUARD_LO)?;
-    let config = agent.config();
-    let config = config.to_str().context("a path")?;
-    agent.tell(["detach", "--config", config, "--all", "--yes"])?;
-    assert_eq!(
-        curl(&host, "http://127.0.0.1:8080/", &[])?,
-        Some(200),
-        "it is off"
-    );
-    wait_for("the agent to tell", || {
-        Ok(agent.command(["status"]).output()?.status.code() == Some(4))
-    })
 }
 
 #[test]

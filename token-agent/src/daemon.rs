@@ -24,10 +24,10 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    agent::{Agent, Degraded, Engine},
+    agent::{self, Agent, Degraded, Engine},
     api::{self, ControlSocket, Gatekeeper, Limits, Shutdown},
     config::{Config, InterfacePattern, Loaded},
-    datapath::{Datapath, Denials, Interface, InterfaceState},
+    datapath::{Datapath, Denials, Interface},
     reconcile::Reconciler,
     store::Store,
     token::HashKey,
@@ -196,21 +196,8 @@ fn start(config: Config, group: &group::Group) -> anyhow::Result<Started> {
 }
 
 fn tell(interfaces: &[Interface], configured: &[InterfacePattern]) {
-    for interface in interfaces {
-        let name = &interface.name;
-        match &interface.state {
-            InterfaceState::Attached => info!(
-                interface = %name,
-                hook = interface.hook.unwrap_or_default(),
-                mode = interface.mode.unwrap_or_default(),
-                "guarding"
-            ),
-            InterfaceState::Missing => warn!(interface = %name, "no such interface"),
-            InterfaceState::Failed(why) => warn!(interface = %name, %why, "not guarded"),
-        }
-    }
-    let is_attached = |interface: &Interface| interface.state == InterfaceState::Attached;
-    if !interfaces.iter().any(is_attached) {
+    interfaces.iter().for_each(agent::tell);
+    if !interfaces.iter().any(Interface::is_guarded) {
         let wanted: Vec<_> = configured.iter().map(InterfacePattern::as_str).collect();
         warn!(interfaces = wanted.join(", "), "no interface is guarded");
     }

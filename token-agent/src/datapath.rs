@@ -15,6 +15,7 @@ mod maps;
 mod object;
 mod pins;
 mod rehearse;
+mod watch;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -38,6 +39,7 @@ pub struct Datapath {
     object: aya::Ebpf,
     maps: maps::Maps,
     denials: Option<Denials>,
+    watch: Option<watch::Watch>,
 }
 
 /// A service's number in the kernel: its place in the configuration, from 1.
@@ -59,6 +61,14 @@ pub struct Interface {
     pub mode: Option<&'static str>,
     /// `attached`, or what is wrong.
     pub state: InterfaceState,
+}
+
+impl Interface {
+    /// Whether the guard is on it.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        self.state == InterfaceState::Attached
+    }
 }
 
 /// Whether an interface is guarded.
@@ -111,6 +121,7 @@ impl Datapath {
             object,
             maps,
             denials,
+            watch: None,
         })
     }
 
@@ -120,7 +131,21 @@ impl Datapath {
     /// # Errors
     /// What concerns all of them, such as a pin directory that is not on a bpffs.
     pub fn attach(&mut self, config: &Config) -> Result<Vec<Interface>, DatapathError> {
-        attach::attach(&mut self.object, config)
+        let attached = attach::attach(&mut self.object, config)?;
+        let interfaces = attached.interfaces.clone();
+        self.watch = Some(watch::Watch::new(&mut self.object, config, attached)?);
+        Ok(interfaces)
+    }
+
+    /// How the interfaces are guarded now: what was attached may be gone, and
+    /// there may be new ones, which are not guarded. None before anything was attached.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn look(&self) -> Result<Vec<Interface>, DatapathError> {
+        self.watch
+            .as_ref()
+            .map_or_else(|| Ok(Vec::new()), watch::Watch::look)
     }
 
     /// What the kernel holds of tokens.

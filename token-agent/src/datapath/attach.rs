@@ -25,10 +25,17 @@ use super::{
     object,
     pins::{Kind, Pin, Pins},
 };
-use crate::config::{Config, Hook, InterfacePattern};
+use crate::config::{Config, Hook};
+
+/// How the interfaces are guarded, and by which pins.
+#[derive(Debug)]
+pub(super) struct Attached {
+    pub(super) interfaces: Vec<Interface>,
+    pub(super) pins: Vec<Pin>,
+}
 
 /// Guards the configured interfaces and takes the guard off all others.
-pub(super) fn attach(object: &mut Ebpf, config: &Config) -> Result<Vec<Interface>, DatapathError> {
+pub(super) fn attach(object: &mut Ebpf, config: &Config) -> Result<Attached, DatapathError> {
     let pins = Pins::new(&config.agent.pin_dir);
     pins.create()?;
     let attached = attach_and_release(object, config, &pins);
@@ -41,7 +48,7 @@ fn attach_and_release(
     object: &mut Ebpf,
     config: &Config,
     pins: &Pins,
-) -> Result<Vec<Interface>, DatapathError> {
+) -> Result<Attached, DatapathError> {
     let devices = device::list().map_err(DatapathError::Interfaces)?;
     let mut interfaces = Vec::new();
     let mut kept = Vec::new();
@@ -59,7 +66,12 @@ fn attach_and_release(
             interfaces.push(describe(device, attached));
         }
     }
-    interfaces.extend(missing(&config.datapath.interfaces, &devices));
+    let unmatched = config
+        .datapath
+        .interfaces
+        .iter()
+        .filter(|pattern| !devices.iter().any(|device| pattern.matches(&device.name)));
+    interfaces.extend(unmatched.map(|pattern| missing(pattern.as_str())));
     // What is guarded but not configured any more, or now by another hook. What
     // could not be attached anew keeps what it had.
     for pin in pins.list()? {
@@ -71,7 +83,10 @@ fn attach_and_release(
             release(pins, pin)?;
         }
     }
-    Ok(interfaces)
+    Ok(Attached {
+        interfaces,
+        pins: kept,
+    })
 }
 
 /// Takes the guard off, whoever put it there; gives the interfaces' names.
@@ -181,7 +196,7 @@ fn attach_xdp(
     }
     let id = program
         .attach_to_if_index(device.index, mode)
-        .map_err(|error| match device.xdp {
+        .map_err(|error| match device.xdp.first().copied() {
             Some(program) => DatapathError::SlotTaken { program },
             None if is(&error, Errno::EOPNOTSUPP) || is(&error, Errno::ERANGE) => {
                 DatapathError::NoNativeXdp
@@ -345,20 +360,16 @@ fn describe(device: &Device, attached: Result<(Pin, Mode), DatapathError>) -> In
     }
 }
 
-/// The patterns that match no interface.
-fn missing(patterns: &[InterfacePattern], devices: &[Device]) -> Vec<Interface> {
-    patterns
-        .iter()
-        .filter(|pattern| !devices.iter().any(|device| pattern.matches(&device.name)))
-        .map(|pattern| Interface {
-            name: pattern.to_string(),
-            ifindex: None,
-            facing: "client",
-            hook: None,
-            mode: None,
-            state: InterfaceState::Missing,
-        })
-        .collect()
+/// An interface that is not there, or a pattern that matches none.
+pub(super) fn missing(name: &str) -> Interface {
+    Interface {
+        name: name.into(),
+        ifindex: None,
+        facing: "client",
+        hook: None,
+        mode: None,
+        state: InterfaceState::Missing,
+    }
 }
 
 fn is(error: &ProgramError, number: Errno) -> bool {

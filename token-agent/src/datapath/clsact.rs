@@ -4,6 +4,8 @@
 use std::{future::Future, io};
 
 use aya::programs::tc::{self, SchedClassifierLink, TcAttachType, TcError, TcHandle};
+use futures_util::TryStreamExt as _;
+use netlink_packet_route::tc::{TcAttribute, TcFilterBpfOption, TcHeader, TcMessage, TcOption};
 use nix::{errno::Errno, net::if_::if_indextoname};
 
 use super::error::{DatapathError, errno};
@@ -22,6 +24,48 @@ pub(super) fn add_qdisc(name: &str) -> Result<bool, DatapathError> {
         Err(error) if errno(&error) == Some(Errno::EEXIST as i32) => Ok(false),
         Err(error) => Err(DatapathError::Attach(error.into())),
     }
+}
+
+/// A filter on the qdisc.
+#[derive(Debug)]
+pub(super) struct Filter {
+    /// The BPF program behind it, if it is such a filter.
+    pub(super) program: Option<u32>,
+}
+
+/// The filter at ingress that has the guard's priority and handle.
+pub(super) fn filter(ifindex: u32) -> io::Result<Option<Filter>> {
+    let messages: Vec<TcMessage> = blocking(async move {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        let filters = handle.traffic_filter(ifindex.cast_signed()).get().ingress();
+        filters
+            .execute()
+            .try_collect()
+            .await
+            .map_err(io::Error::other)
+    })?;
+    let ours = messages.iter().find(|message| is_ours(&message.header));
+    Ok(ours.map(|message| Filter {
+        program: message.attributes.iter().find_map(program),
+    }))
+}
+
+fn is_ours(filter: &TcHeader) -> bool {
+    u32::from(filter.handle) == u32::from(HANDLE) && filter.info >> 16 == u32::from(PRIORITY)
+}
+
+fn program(attribute: &TcAttribute) -> Option<u32> {
+    let TcAttribute::Options(options) = attribute else {
+        return None;
+    };
+    options.iter().find_map(|option| {
+        if let TcOption::Bpf(TcFilterBpfOption::ProgId(id)) = option {
+            Some(*id)
+        } else {
+            None
+        }
+    })
 }
 
 /// Removes the guard's filter; that it or the interface is gone is fine.

@@ -16,8 +16,8 @@ pub(super) struct Device {
     pub(super) name: String,
     /// Whether it is a card, real or virtio, and no software device.
     pub(super) is_hardware: bool,
-    /// The XDP program attached.
-    pub(super) xdp: Option<u32>,
+    /// The XDP programs attached: by the driver, by the kernel, by the card.
+    pub(super) xdp: Vec<u32>,
 }
 
 /// Lists them.
@@ -38,19 +38,13 @@ pub(super) fn list() -> io::Result<Vec<Device>> {
 
 fn device(message: &LinkMessage) -> Option<Device> {
     let mut name = None;
-    let mut xdp = None;
+    let mut xdp = Vec::new();
     let mut is_hardware = !message.header.flags.contains(LinkFlags::Loopback);
     for attribute in &message.attributes {
         if let LinkAttribute::IfName(found) = attribute {
             name = Some(found.clone());
         } else if let LinkAttribute::Xdp(attributes) = attribute {
-            xdp = attributes.iter().find_map(|attribute| {
-                if let LinkXdp::ProgId(id) = attribute {
-                    Some(*id)
-                } else {
-                    None
-                }
-            });
+            xdp = attributes.iter().filter_map(program).collect();
         } else if let LinkAttribute::LinkInfo(infos) = attribute {
             is_hardware &= !infos.iter().any(is_software);
         }
@@ -61,6 +55,18 @@ fn device(message: &LinkMessage) -> Option<Device> {
         is_hardware,
         xdp,
     })
+}
+
+fn program(attribute: &LinkXdp) -> Option<u32> {
+    if let LinkXdp::ProgId(id)
+    | LinkXdp::DrvProgId(id)
+    | LinkXdp::SkbProgId(id)
+    | LinkXdp::HwProgId(id) = attribute
+    {
+        Some(*id).filter(|id| *id != 0)
+    } else {
+        None
+    }
 }
 
 /// Software devices say what kind they are; cards do not.

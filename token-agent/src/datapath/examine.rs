@@ -89,7 +89,7 @@ fn examine_interfaces(config: &Config, findings: &mut Vec<Finding>) {
             .iter()
             .any(|p| p.matches(&device.name));
         let ours = pinned.iter().any(|pin| pin.ifindex == device.index);
-        if let Some(program) = device.xdp
+        if let Some(program) = device.xdp.first()
             && configured
             && !ours
         {
