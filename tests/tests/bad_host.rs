@@ -239,3 +239,59 @@ fn another_xdp_program_is_left_alone() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_clsact_qdisc_is_taken_away_only_by_whom_it_was_added() -> Result<()> {
+    let host = Namespace::new()?;
+    let sections = guarding("\"wire0\"").replace(SERVICE, &format!("hook = \"clsact\"\n{SERVICE}"));
+    let ip = |args: &str| run(host.command("ip").args(args.split(' ')));
+    let tc = |args: &str| run(host.command("tc").args(args.split(' ')));
+    let has_clsact = || -> Result<bool> { Ok(tc("qdisc show dev wire0")?.contains("clsact")) };
+    let make = || ip("link add wire0 index 77 type veth peer name far0");
+    make()?;
+    let mut agent = Agent::prepare(&host, &sections)?;
+    let config = agent.config().display().to_string();
+    let detach = |agent: &Agent<'_>| {
+        agent.tell(["detach", "--config", &config, "--all", "--yes"])?;
+        assert!(!agent.pin_dir().exists(), "pins are left");
+        anyhow::Ok(())
+    };
+
+    // Somebody takes it away: the next start heals that, and what was added goes again.
+    agent.run()?;
+    tc("qdisc del dev wire0 clsact")?;
+    agent.stop(Signal::SIGTERM)?;
+    agent.run()?;
+    assert_eq!(exit_code(&agent, &["status"])?, Some(0));
+    agent.stop(Signal::SIGTERM)?;
+    detach(&agent)?;
+    assert!(!has_clsact()?);
+
+    // The interface was made anew with the same number, and with a qdisc of its own.
+    agent.run()?;
+    agent.stop(Signal::SIGTERM)?;
+    ip("link del wire0")?;
+    make()?;
+    tc("qdisc add dev wire0 clsact")?;
+    detach(&agent)?;
+    assert!(has_clsact()?, "it was not the agent's");
+    agent.run()?;
+    assert_eq!(exit_code(&agent, &["status"])?, Some(0));
+    agent.stop(Signal::SIGTERM)?;
+    ip("link del wire0")?;
+    make()?;
+    agent.run()?;
+    assert_eq!(exit_code(&agent, &["status"])?, Some(0));
+    agent.stop(Signal::SIGTERM)?;
+
+    // Its own, to which somebody else has come.
+    let program = agent.pin_dir().join("links/77-clsact-qdisc");
+    let program = program.display();
+    tc(&format!(
+        "filter add dev wire0 egress pref 9 bpf direct-action object-pinned {program}"
+    ))?;
+    detach(&agent)?;
+    assert!(has_clsact()? && tc("filter show dev wire0 egress")?.contains("bpf"));
+    assert!(!tc("filter show dev wire0 ingress")?.contains("bpf"));
+    Ok(())
+}

@@ -332,7 +332,7 @@ fn a_guard_taken_off_is_told() -> Result<()> {
 
 #[test]
 fn interfaces_that_come_and_go_are_told() -> Result<()> {
-    for hook in ["tc", "xdp-generic"] {
+    for hook in ["tc", "xdp-generic", "clsact"] {
         let host = Namespace::new()?;
         let ip = |args: &str| run(host.command("ip").args(args.split(' ')));
         ip("link add wire0 type veth peer name far0")?;

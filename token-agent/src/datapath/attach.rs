@@ -253,15 +253,20 @@ fn attach_clsact(
     pins: &Pins,
     device: &Device,
 ) -> Result<(Pin, Mode), DatapathError> {
-    let before = pins.list()?;
-    let ours = [Kind::Clsact, Kind::ClsactQdisc]
-        .map(|kind| Pin {
-            ifindex: device.index,
-            kind,
-        })
-        .into_iter()
-        .find(|pin| before.contains(pin));
     let added = clsact::add_qdisc(&device.name)?;
+    let filter = clsact::filter(device.index).map_err(DatapathError::Interfaces)?;
+    let mut ours = None;
+    for pin in pins.list()? {
+        if pin.ifindex != device.index || !pin.kind.is_clsact() {
+            continue;
+        }
+        if filter.is_some() {
+            ours = Some(pin);
+        } else {
+            // What it noted is gone: somebody removed it, or another interface had the number.
+            pins.remove(pin)?;
+        }
+    }
     let pin = ours.unwrap_or(Pin {
         ifindex: device.index,
         kind: if added {
@@ -330,9 +335,8 @@ fn attach_filter(
 fn release(pins: &Pins, pin: Pin) -> Result<(), DatapathError> {
     match pin.kind {
         Kind::Xdp | Kind::Tcx => {}
-        Kind::Clsact => clsact::remove_filter(pin.ifindex)?,
-        // With its filters.
-        Kind::ClsactQdisc => clsact::remove_qdisc(pin.ifindex)?,
+        Kind::Clsact => clsact::remove(pin.ifindex, false)?,
+        Kind::ClsactQdisc => clsact::remove(pin.ifindex, true)?,
     }
     pins.remove(pin)
 }

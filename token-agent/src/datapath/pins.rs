@@ -4,8 +4,8 @@
 //! |--------------------------|-------|
 //! | `links/<ifindex>-xdp`    | the XDP link of an interface |
 //! | `links/<ifindex>-tcx`    | its tcx link |
-//! | `links/<ifindex>-clsact` | the program behind a clsact filter, which is no link: a note that the filter is ours |
-//! | `links/<ifindex>-clsact-qdisc` | the same, where the clsact qdisc is ours too |
+//! | `links/<ifindex>-clsact` | the program behind a clsact filter, which is no link: a note that the filter is ours, if it is there |
+//! | `links/<ifindex>-clsact-qdisc` | the same, where the clsact qdisc was added for it |
 
 use std::{
     fs, io,
@@ -36,6 +36,16 @@ impl Kind {
             Self::ClsactQdisc => "clsact-qdisc",
             Self::Tcx => "tcx",
             Self::Xdp => "xdp",
+        }
+    }
+}
+
+impl Kind {
+    /// Whether the pin is a note of a filter.
+    pub(super) const fn is_clsact(self) -> bool {
+        match self {
+            Self::Clsact | Self::ClsactQdisc => true,
+            Self::Tcx | Self::Xdp => false,
         }
     }
 }
