@@ -295,3 +295,43 @@ fn a_clsact_qdisc_is_taken_away_only_by_whom_it_was_added() -> Result<()> {
     assert!(!tc("filter show dev wire0 ingress")?.contains("bpf"));
     Ok(())
 }
+
+#[test]
+fn an_interface_without_ethernet_is_refused() -> Result<()> {
+    let host = Namespace::new()?;
+    let ip = |args: &str| run(host.command("ip").args(args.split(' ')));
+    ip("tuntap add dev tun0 mode tun")?;
+    ip("link set tun0 up")?;
+    for hook in ["auto", "clsact", "xdp-generic"] {
+        let sections =
+            guarding("\"tun0\"").replace(SERVICE, &format!("hook = \"{hook}\"\n{SERVICE}"));
+        let mut agent = Agent::start(&host, &sections)?;
+        let (code, status) = agent.json(&["status"])?;
+        let interface = &status["interfaces"][0];
+        assert_eq!(
+            (code, &interface["state"]),
+            (Some(4), &json!("failed")),
+            "{hook}: {status}"
+        );
+        assert!(
+            interface["error"]
+                .as_str()
+                .is_some_and(|why| why.contains("no Ethernet header (link type NONE)")),
+            "{hook}: {status}"
+        );
+        let (code, found) = findings(&agent)?;
+        assert_eq!(
+            (code, &found["no-ethernet"]["severity"]),
+            (Some(1), &json!("error")),
+            "{hook}: {found:#?}"
+        );
+        agent.stop(Signal::SIGTERM)?;
+    }
+    // The loopback and an Ethernet tunnel have one.
+    ip("tuntap add dev tap0 mode tap")?;
+    let agent = Agent::start(&host, &guarding("\"lo\", \"tap0\""))?;
+    assert_eq!(exit_code(&agent, &["status"])?, Some(0));
+    let config = agent.config().display().to_string();
+    agent.tell(["detach", "--config", &config, "--all", "--yes"])?;
+    Ok(())
+}

@@ -162,19 +162,6 @@ fn a_full_table_of_connections_opens_nothing() -> Result<()> {
 }
 
 #[test]
-#[ignore = "open: on an interface without Ethernet headers everything passes"]
-fn an_interface_without_ethernet_is_guarded_or_refused() -> Result<()> {
-    let host = Namespace::new()?;
-    let ip = |args: &str| run(host.command("ip").args(args.split(' ')));
-    ip("tuntap add dev tun0 mode tun")?;
-    ip("link set tun0 up")?;
-    let agent = Agent::start(&host, &GUARD_LO.replace("\"lo\"", "\"tun0\""))?;
-    let (code, status) = agent.json(&["status"])?;
-    assert_eq!(code, Some(4), "{status}");
-    Ok(())
-}
-
-#[test]
 #[ignore = "open: nothing but the socket and the state directory keeps two agents apart"]
 fn a_directory_of_pins_has_one_agent() -> Result<()> {
     let host = Namespace::new()?;

@@ -141,6 +141,11 @@ fn attach_device(
     device: &Device,
     hook: Hook,
 ) -> Result<(Pin, Mode), DatapathError> {
+    if !device.has_ethernet() {
+        return Err(DatapathError::NoEthernet {
+            layer: device.layer.to_string(),
+        });
+    }
     let native = |object: &mut Ebpf| {
         attach_xdp(object::xdp(object)?, pins, device, XdpMode::Driver).map(|pin| {
             (

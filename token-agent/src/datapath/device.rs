@@ -4,7 +4,7 @@ use std::io;
 
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::link::{
-    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, LinkXdp,
+    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
 };
 
 use super::clsact::blocking;
@@ -14,10 +14,20 @@ use super::clsact::blocking;
 pub(super) struct Device {
     pub(super) index: u32,
     pub(super) name: String,
+    /// What its packets begin with.
+    pub(super) layer: LinkLayerType,
     /// Whether it is a card, real or virtio, and no software device.
     pub(super) is_hardware: bool,
     /// The XDP programs attached: by the driver, by the kernel, by the card.
     pub(super) xdp: Vec<u32>,
+}
+
+impl Device {
+    /// Whether its packets begin with an Ethernet header, by which the guard
+    /// finds its way. Those of a tun device or a WireGuard interface do not.
+    pub(super) const fn has_ethernet(&self) -> bool {
+        matches!(self.layer, LinkLayerType::Ether | LinkLayerType::Loopback)
+    }
 }
 
 /// Lists them.
@@ -52,6 +62,7 @@ fn device(message: &LinkMessage) -> Option<Device> {
     Some(Device {
         index: message.header.index,
         name: name?,
+        layer: message.header.link_layer_type,
         is_hardware,
         xdp,
     })

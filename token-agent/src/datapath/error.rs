@@ -83,6 +83,14 @@ pub enum DatapathError {
         /// The other program's id.
         program: u32,
     },
+    /// The guard could not read its packets.
+    #[error(
+        "its packets have no Ethernet header (link type {layer}), so the guard could not judge them; guard the interface they come from, or take it out of datapath.interfaces"
+    )]
+    NoEthernet {
+        /// The kernel's name of what they have instead.
+        layer: String,
+    },
     /// The driver has no native XDP.
     #[error("its driver has no native XDP; set datapath.hook = \"tc\" (or \"xdp-generic\")")]
     NoNativeXdp,
