@@ -43,10 +43,6 @@ fn a_missing_interface_is_a_warning() -> Result<()> {
     );
     assert_eq!(status["interfaces"][0]["state"], "missing");
     assert!(
-        !agent.pin_dir().exists(),
-        "a place for pins, and none to pin"
-    );
-    assert!(
         agent
             .log()
             .lines()
@@ -55,6 +51,10 @@ fn a_missing_interface_is_a_warning() -> Result<()> {
         agent.log()
     );
     agent.stop(Signal::SIGTERM)?;
+    assert!(
+        !agent.pin_dir().exists(),
+        "a place for pins, and none to pin"
+    );
     agent.configure(&guarding("\"lo\", \"nosuch0\""))?;
     agent.run()?;
     let (code, status) = agent.json(&["status"])?;

@@ -3,7 +3,6 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Stdio},
     thread,
     time::Duration,
@@ -11,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
-use token_agent_tests::host::{Agent, Namespace, Nginx, Process, binary, run};
+use token_agent_tests::host::{Agent, Namespace, Nginx, run};
 
 const GUARD_LO: &str = "[datapath]\ninterfaces = [\"lo\"]\nmax_flows = 1024\n\
     [[service]]\nname = \"web\"\nlisten = [\"*:8080\"]\n";
@@ -158,25 +157,5 @@ fn a_full_table_of_connections_opens_nothing() -> Result<()> {
     connection.send(&bait(&good))?;
     connection.send(&request("GET", "denied", &revoked, ""))?;
     assert_unseen(&nginx, "denied");
-    Ok(())
-}
-
-#[test]
-#[ignore = "open: nothing but the socket and the state directory keeps two agents apart"]
-fn a_directory_of_pins_has_one_agent() -> Result<()> {
-    let host = Namespace::new()?;
-    let agent = Agent::start(&host, GUARD_LO)?;
-    let text = std::fs::read_to_string(agent.config())?
-        .replace("/state\"", "/state-2\"")
-        .replace("control.sock", "control-2.sock")
-        .replace(":9977", ":9978");
-    let dir = tempfile::tempdir()?;
-    let config: PathBuf = dir.path().join("config.toml");
-    std::fs::write(&config, text)?;
-    let mut command = host.command(binary()?);
-    command.args(["run", "--config"]).arg(&config);
-    let mut second = Process::start(&mut command, &dir.path().join("log"))?;
-    thread::sleep(Duration::from_secs(2));
-    assert!(!second.is_running(), "two agents hold one guard");
     Ok(())
 }

@@ -27,7 +27,7 @@ use crate::{
     agent::{self, Agent, Degraded, Engine},
     api::{self, ControlSocket, Gatekeeper, Limits, Shutdown},
     config::{Config, InterfacePattern, Loaded},
-    datapath::{Datapath, Denials, Interface},
+    datapath::{Datapath, Denials, Interface, PinDirectory},
     reconcile::Reconciler,
     store::Store,
     token::HashKey,
@@ -67,7 +67,7 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
     // The process as a whole has one, so it is set while there is only one thread.
     umask(UMASK);
     check_privileges()?;
-    // Another agent's pins must not be touched, whatever state directory it uses.
+    // The simplest case, told most simply: it runs already.
     api::probe(&config.agent.socket)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -98,6 +98,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         denials,
         socket,
         listener,
+        pins,
     } = start(config, &group)?;
     match &group {
         group::Group::Known(_) => {}
@@ -150,6 +151,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let _ = end.send(true);
     while tasks.join_next().await.is_some() {}
     drop(socket);
+    // Last: until here nobody else may touch the guard.
+    drop(pins);
     Ok(())
 }
 
@@ -159,10 +162,13 @@ struct Started {
     denials: Option<Denials>,
     socket: ControlSocket,
     listener: std::os::unix::net::UnixListener,
+    pins: PinDirectory,
 }
 
 fn start(config: Config, group: &group::Group) -> anyhow::Result<Started> {
     let state_dir: &Path = &config.agent.state_dir;
+    // Before anything is changed: another agent's guard must not be taken over.
+    let pins = PinDirectory::hold(&config.agent.pin_dir)?;
     let mut store = Store::open(state_dir).context("cannot open the store")?;
     let key = HashKey::load_or_create(state_dir, store.holds_digests()?)
         .context("cannot have a hash key")?;
@@ -183,7 +189,7 @@ fn start(config: Config, group: &group::Group) -> anyhow::Result<Started> {
 
     let interfaces = engine
         .kernel()
-        .attach(&config)
+        .attach(&config, &pins)
         .context("cannot attach the guard")?;
     tell(&interfaces, &config.datapath.interfaces);
     engine.guards(interfaces);
@@ -192,6 +198,7 @@ fn start(config: Config, group: &group::Group) -> anyhow::Result<Started> {
         denials,
         socket,
         listener,
+        pins,
     })
 }
 

@@ -30,6 +30,7 @@ use token_agent_common::{
 pub use denials::Denials;
 pub use error::DatapathError;
 pub(crate) use maps::credential_rule;
+pub use pins::PinDirectory;
 pub use rehearse::{Program, Rehearsal};
 
 use crate::{config::Config, token::key::HashKey};
@@ -129,11 +130,16 @@ impl Datapath {
     /// Tells of each configured interface how that went.
     ///
     /// # Errors
-    /// What concerns all of them, such as a pin directory that is not on a bpffs.
-    pub fn attach(&mut self, config: &Config) -> Result<Vec<Interface>, DatapathError> {
-        let attached = attach::attach(&mut self.object, config)?;
+    /// What concerns all of them, such as pins that cannot be listed.
+    pub fn attach(
+        &mut self,
+        config: &Config,
+        directory: &PinDirectory,
+    ) -> Result<Vec<Interface>, DatapathError> {
+        let pins = directory.pins.clone();
+        let attached = attach::attach(&mut self.object, config, &pins)?;
         let interfaces = attached.interfaces.clone();
-        self.watch = Some(watch::Watch::new(&mut self.object, config, attached)?);
+        self.watch = Some(watch::Watch::new(&mut self.object, config, pins, attached)?);
         Ok(interfaces)
     }
 

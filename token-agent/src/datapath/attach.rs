@@ -35,20 +35,12 @@ pub(super) struct Attached {
 }
 
 /// Guards the configured interfaces and takes the guard off all others.
-pub(super) fn attach(object: &mut Ebpf, config: &Config) -> Result<Attached, DatapathError> {
-    let pins = Pins::new(&config.agent.pin_dir);
-    pins.create()?;
-    let attached = attach_and_release(object, config, &pins);
-    // If nothing could be attached there is nothing to pin.
-    pins.remove_directories();
-    attached
-}
-
-fn attach_and_release(
+pub(super) fn attach(
     object: &mut Ebpf,
     config: &Config,
     pins: &Pins,
 ) -> Result<Attached, DatapathError> {
+    pins.create_links()?;
     let devices = device::list().map_err(DatapathError::Interfaces)?;
     let mut interfaces = Vec::new();
     let mut kept = Vec::new();
@@ -125,7 +117,7 @@ pub(super) fn detach(pin_dir: &Path, which: &Which) -> Result<Vec<String>, Datap
         }
     }
     detached.dedup();
-    pins.remove_directories();
+    pins.clean_up()?;
     Ok(detached)
 }
 

@@ -61,6 +61,14 @@ pub enum DatapathError {
         /// The pin directory.
         path: PathBuf,
     },
+    /// Another agent pins its guard there.
+    #[error(
+        "another token-agent holds the lock on {path}, where its guard is pinned; stop that one, or set another agent.pin_dir"
+    )]
+    PinsHeld {
+        /// The pin directory.
+        path: PathBuf,
+    },
     /// A file operation failed.
     #[error("cannot {operation} {path}")]
     File {

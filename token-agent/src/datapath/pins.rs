@@ -7,6 +7,8 @@
 //! | `links/<ifindex>-clsact` | the program behind a clsact filter, which is no link: a note that the filter is ours, if it is there |
 //! | `links/<ifindex>-clsact-qdisc` | the same, where the clsact qdisc was added for it |
 
+mod hold;
+
 use std::{
     fs, io,
     os::unix::fs::DirBuilderExt as _,
@@ -14,6 +16,8 @@ use std::{
 };
 
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+
+pub use hold::PinDirectory;
 
 use super::error::DatapathError;
 
@@ -77,23 +81,19 @@ impl Pins {
             .join(format!("{}-{}", pin.ifindex, pin.kind.as_str()))
     }
 
+    /// Makes the directory for the links, in one that is held.
+    pub(super) fn create_links(&self) -> Result<(), DatapathError> {
+        create(&self.links())
+    }
+
     /// Makes the directory, which must be on a BPF file system.
-    pub(super) fn create(&self) -> Result<(), DatapathError> {
+    fn create_root(&self) -> Result<(), DatapathError> {
         if !self.is_on_bpffs() {
             return Err(DatapathError::NotBpffs {
                 path: self.root.clone(),
             });
         }
-        let links = self.links();
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&links)
-            .map_err(|source| DatapathError::File {
-                operation: "create",
-                path: links,
-                source,
-            })
+        create(&self.root)
     }
 
     /// Whether the directory is on a BPF file system, or would be.
@@ -139,12 +139,18 @@ impl Pins {
             }),
         }
     }
+}
 
-    /// Removes the directories if they are empty.
-    pub(super) fn remove_directories(&self) {
-        // Not empty is fine, and so is not there.
-        let _ = fs::remove_dir(self.links()).and_then(|()| fs::remove_dir(&self.root));
-    }
+fn create(directory: &Path) -> Result<(), DatapathError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|source| DatapathError::File {
+            operation: "create",
+            path: directory.into(),
+            source,
+        })
 }
 
 fn parse(name: &str) -> Option<Pin> {

@@ -42,6 +42,7 @@ impl Watch {
     pub(super) fn new(
         object: &mut Ebpf,
         config: &Config,
+        pins: Pins,
         attached: Attached,
     ) -> Result<Self, DatapathError> {
         let refused = |program| move |source| DatapathError::Program { program, source };
@@ -49,7 +50,7 @@ impl Watch {
         let tc = object::tc(object)?.info().map_err(refused(object::TC))?;
         Ok(Self {
             attached,
-            pins: Pins::new(&config.agent.pin_dir),
+            pins,
             patterns: config.datapath.interfaces.clone(),
             xdp: xdp.id(),
             tc: tc.id(),
