@@ -65,6 +65,28 @@ fn secrets_are_told_once_and_kept_nowhere() -> Result<()> {
             args[0]
         );
     }
+    // And where words belong.
+    let purpose = format!("for {one}");
+    for args in [
+        &["issue", "--owner", &one, "--purpose", "p"] as &[&str],
+        &["issue", "--owner", "o", "--purpose", &purpose],
+        &["revoke", &kept, "--reason", &one],
+        &["list", "--state", &one],
+        &["guard", "web", "--mode", &one],
+    ] {
+        let said = say(&mut agent.command(args), "")?;
+        assert_eq!(said.code, Some(2), "{}", args[0]);
+        assert!(
+            !(said.out + &said.err).contains(&one[4..]),
+            "{}: the secret is repeated",
+            args[0]
+        );
+    }
+    let answer = agent.get(&format!("/v1/tokens?state={one}"))?;
+    assert!(
+        answer.contains("bad_request") && !answer.contains(&one[4..]),
+        "the secret is repeated"
+    );
     wait_for("the denials to be told", || {
         Ok(agent.tell(["events"])?.matches("revoked").count() == 2)
     })?;

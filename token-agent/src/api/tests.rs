@@ -17,9 +17,12 @@ use tokio::{
 };
 
 use super::{
-    ControlSocket, Gatekeeper, Limits, Shutdown, body::JsonBody, routes::common, serve_control,
+    ControlSocket, Gatekeeper, Limits, Shutdown,
+    body::{Asked, JsonBody},
+    routes::common,
+    serve_control,
 };
-use crate::wire::{Actor, ModeRequest, Problem};
+use crate::wire::{Actor, ListQuery, ModeRequest, Problem};
 
 struct Server {
     directory: TempDir,
@@ -40,6 +43,10 @@ impl Server {
                 get(async |Extension(actor): Extension<Actor>| Json(actor)),
             )
             .route("/id/{id}", get(async |Path(id): Path<String>| id))
+            .route(
+                "/find",
+                get(async |Asked(query): Asked<ListQuery>| Json(query)),
+            )
             .route(
                 "/mode",
                 post(async |JsonBody(mode): JsonBody<ModeRequest, 128>| Json(mode)),
@@ -124,6 +131,16 @@ async fn whatever_is_wrong_is_a_problem() {
         ),
         (server.post(r#"{"mode":"s3cret"}"#).await, "bad_request"),
         (server.post(&" ".repeat(129)).await, "too_large"),
+        (
+            server.ask(&close("/find?state=s3cret")).await,
+            "bad_request",
+        ),
+        (
+            server
+                .ask(&close(&format!("/find?tka_{}=1", "s3cret".repeat(8))))
+                .await,
+            "bad_request",
+        ),
     ] {
         let problem = problem(&answer);
         assert_eq!(problem.code.as_str(), code, "{answer}");
@@ -133,6 +150,11 @@ async fn whatever_is_wrong_is_a_problem() {
             "{answer}"
         );
     }
+    let unknown = problem(&server.ask(&close("/find?sate=active")).await);
+    assert!(
+        unknown.detail.contains("unknown field `sate`"),
+        "{unknown:?}"
+    );
     assert!(
         server
             .post(r#"{"mode":"enforce"}"#)
