@@ -1,5 +1,7 @@
 //! JSON out of a request's body, without leaving its secrets in memory.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, Query, Request},
@@ -7,12 +9,16 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use zeroize::Zeroize;
 
 use crate::{
     token::format::without_tokens,
     wire::{Code, Problem},
 };
+
+/// How long a body may take: it comes from this machine.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// A body of at most `MOST` bytes.
 #[derive(Debug)]
@@ -71,13 +77,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 }
 
 async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
-    match Limited::new(body, most).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
+    match timeout(BODY_TIME, Limited::new(body, most).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
             Code::TooLarge,
             format!("the body has more than {most} bytes"),
         )),
-        Err(_) => Err(Problem::new(Code::BadRequest, "the body was broken off")),
+        Ok(Err(_)) => Err(Problem::new(Code::BadRequest, "the body was broken off")),
+        Err(_elapsed) => Err(Problem::new(
+            Code::Timeout,
+            "the body did not come in time; nothing was done",
+        )),
     }
 }
 

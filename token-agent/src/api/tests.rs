@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Extension, Json, Router,
+    body::Body,
     extract::Path,
     routing::{get, post},
 };
@@ -21,6 +22,7 @@ use super::{
     body::{Asked, JsonBody},
     routes::common,
     serve_control,
+    server::Endless,
 };
 use crate::wire::{Actor, ListQuery, ModeRequest, Problem};
 
@@ -42,6 +44,8 @@ impl Server {
                 "/who",
                 get(async |Extension(actor): Extension<Actor>| Json(actor)),
             )
+            .route("/much", get(async || vec![0; 16 << 20]))
+            .route("/endless", get(endless))
             .route("/id/{id}", get(async |Path(id): Path<String>| id))
             .route(
                 "/find",
@@ -91,6 +95,15 @@ impl Server {
         ))
         .await
     }
+}
+
+/// Says something after a while.
+async fn endless(Extension(endless): Extension<Endless>) -> Body {
+    endless.set();
+    Body::from_stream(futures_util::stream::once(async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Ok::<_, std::convert::Infallible>("at last")
+    }))
 }
 
 fn problem(answer: &str) -> Problem {
@@ -214,6 +227,30 @@ async fn one_connection_too_many_is_refused_politely() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("no place became free");
+}
+
+#[tokio::test]
+async fn a_place_is_not_held_for_ever() {
+    let server = Server::start(Limits {
+        connections: 1,
+        lifetime: Duration::from_millis(50),
+        ..Limits::CONTROL
+    });
+    let unfinished = "POST /mode HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{";
+    let unread = "GET /much HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (request, answers) in [(unfinished, 0), (unread, 16)] {
+        let mut slow = server.connect().await;
+        slow.write_all(request.as_bytes()).await.unwrap();
+        slow.read_exact(&mut vec![0; answers]).await.unwrap();
+        let freed =
+            async { while !server.ask(&close("/who")).await.starts_with("HTTP/1.1 200") {} };
+        tokio::time::timeout(Duration::from_secs(5), freed)
+            .await
+            .unwrap();
+    }
+    // What never ends by its nature goes on.
+    let answer = server.ask(&close("/endless")).await;
+    assert!(answer.contains("at last"), "{answer}");
 }
 
 #[tokio::test]
