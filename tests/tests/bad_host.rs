@@ -43,10 +43,6 @@ fn a_missing_interface_is_a_warning() -> Result<()> {
     );
     assert_eq!(status["interfaces"][0]["state"], "missing");
     assert!(
-        !agent.pin_dir().exists(),
-        "a place for pins, and none to pin"
-    );
-    assert!(
         agent
             .log()
             .lines()
@@ -55,6 +51,10 @@ fn a_missing_interface_is_a_warning() -> Result<()> {
         agent.log()
     );
     agent.stop(Signal::SIGTERM)?;
+    assert!(
+        !agent.pin_dir().exists(),
+        "a place for pins, and none to pin"
+    );
     agent.configure(&guarding("\"lo\", \"nosuch0\""))?;
     agent.run()?;
     let (code, status) = agent.json(&["status"])?;
@@ -237,5 +237,101 @@ fn another_xdp_program_is_left_alone() -> Result<()> {
         // The kernel takes it off a moment after its pin is gone.
         wait_for("the guard to be off", || Ok(xdp(&pair.server)?.is_none()))?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_clsact_qdisc_is_taken_away_only_by_whom_it_was_added() -> Result<()> {
+    let host = Namespace::new()?;
+    let sections = guarding("\"wire0\"").replace(SERVICE, &format!("hook = \"clsact\"\n{SERVICE}"));
+    let ip = |args: &str| run(host.command("ip").args(args.split(' ')));
+    let tc = |args: &str| run(host.command("tc").args(args.split(' ')));
+    let has_clsact = || -> Result<bool> { Ok(tc("qdisc show dev wire0")?.contains("clsact")) };
+    let make = || ip("link add wire0 index 77 type veth peer name far0");
+    make()?;
+    let mut agent = Agent::prepare(&host, &sections)?;
+    let config = agent.config().display().to_string();
+    let detach = |agent: &Agent<'_>| {
+        agent.tell(["detach", "--config", &config, "--all", "--yes"])?;
+        assert!(!agent.pin_dir().exists(), "pins are left");
+        anyhow::Ok(())
+    };
+
+    // Somebody takes it away: the next start heals that, and what was added goes again.
+    agent.run()?;
+    tc("qdisc del dev wire0 clsact")?;
+    agent.stop(Signal::SIGTERM)?;
+    agent.run()?;
+    assert_eq!(exit_code(&agent, &["status"])?, Some(0));
+    agent.stop(Signal::SIGTERM)?;
+    detach(&agent)?;
+    assert!(!has_clsact()?);
+
+    // The interface was made anew with the same number, and with a qdisc of its own.
+    agent.run()?;
+    agent.stop(Signal::SIGTERM)?;
+    ip("link del wire0")?;
+    make()?;
+    tc("qdisc add dev wire0 clsact")?;
+    detach(&agent)?;
+    assert!(has_clsact()?, "it was not the agent's");
+    agent.run()?;
+    assert_eq!(exit_code(&agent, &["status"])?, Some(0));
+    agent.stop(Signal::SIGTERM)?;
+    ip("link del wire0")?;
+    make()?;
+    agent.run()?;
+    assert_eq!(exit_code(&agent, &["status"])?, Some(0));
+    agent.stop(Signal::SIGTERM)?;
+
+    // Its own, to which somebody else has come.
+    let program = agent.pin_dir().join("links/77-clsact-qdisc");
+    let program = program.display();
+    tc(&format!(
+        "filter add dev wire0 egress pref 9 bpf direct-action object-pinned {program}"
+    ))?;
+    detach(&agent)?;
+    assert!(has_clsact()? && tc("filter show dev wire0 egress")?.contains("bpf"));
+    assert!(!tc("filter show dev wire0 ingress")?.contains("bpf"));
+    Ok(())
+}
+
+#[test]
+fn an_interface_without_ethernet_is_refused() -> Result<()> {
+    let host = Namespace::new()?;
+    let ip = |args: &str| run(host.command("ip").args(args.split(' ')));
+    ip("tuntap add dev tun0 mode tun")?;
+    ip("link set tun0 up")?;
+    for hook in ["auto", "clsact", "xdp-generic"] {
+        let sections =
+            guarding("\"tun0\"").replace(SERVICE, &format!("hook = \"{hook}\"\n{SERVICE}"));
+        let mut agent = Agent::start(&host, &sections)?;
+        let (code, status) = agent.json(&["status"])?;
+        let interface = &status["interfaces"][0];
+        assert_eq!(
+            (code, &interface["state"]),
+            (Some(4), &json!("failed")),
+            "{hook}: {status}"
+        );
+        assert!(
+            interface["error"]
+                .as_str()
+                .is_some_and(|why| why.contains("no Ethernet header (link type NONE)")),
+            "{hook}: {status}"
+        );
+        let (code, found) = findings(&agent)?;
+        assert_eq!(
+            (code, &found["no-ethernet"]["severity"]),
+            (Some(1), &json!("error")),
+            "{hook}: {found:#?}"
+        );
+        agent.stop(Signal::SIGTERM)?;
+    }
+    // The loopback and an Ethernet tunnel have one.
+    ip("tuntap add dev tap0 mode tap")?;
+    let agent = Agent::start(&host, &guarding("\"lo\", \"tap0\""))?;
+    assert_eq!(exit_code(&agent, &["status"])?, Some(0));
+    let config = agent.config().display().to_string();
+    agent.tell(["detach", "--config", &config, "--all", "--yes"])?;
     Ok(())
 }

@@ -65,6 +65,28 @@ fn secrets_are_told_once_and_kept_nowhere() -> Result<()> {
             args[0]
         );
     }
+    // And where words belong.
+    let purpose = format!("for {one}");
+    for args in [
+        &["issue", "--owner", &one, "--purpose", "p"] as &[&str],
+        &["issue", "--owner", "o", "--purpose", &purpose],
+        &["revoke", &kept, "--reason", &one],
+        &["list", "--state", &one],
+        &["guard", "web", "--mode", &one],
+    ] {
+        let said = say(&mut agent.command(args), "")?;
+        assert_eq!(said.code, Some(2), "{}", args[0]);
+        assert!(
+            !(said.out + &said.err).contains(&one[4..]),
+            "{}: the secret is repeated",
+            args[0]
+        );
+    }
+    let answer = agent.get(&format!("/v1/tokens?state={one}"))?;
+    assert!(
+        answer.contains("bad_request") && !answer.contains(&one[4..]),
+        "the secret is repeated"
+    );
     wait_for("the denials to be told", || {
         Ok(agent.tell(["events"])?.matches("revoked").count() == 2)
     })?;
@@ -145,6 +167,60 @@ fn a_state_directory_has_one_agent() -> Result<()> {
     let (code, shown) = agent.json(&["show", &id])?;
     assert_eq!((code, &shown["state"]), (Some(0), &json!("active")));
     assert_eq!(exit_code(&agent, &["status"])?, Some(0));
+    Ok(())
+}
+
+/// An agent with a socket and a state of its own, and the first one's pins.
+fn with_the_pins_of<'a>(host: &'a Namespace, first: &Agent<'_>) -> Result<Agent<'a>> {
+    let second = Agent::prepare(host, SERVICE)?;
+    let text = fs::read_to_string(second.config())?
+        .replace(":9977", ":9978")
+        .replace(
+            &second.pin_dir().display().to_string(),
+            &first.pin_dir().display().to_string(),
+        );
+    fs::write(second.config(), text)?;
+    Ok(second)
+}
+
+#[test]
+fn a_directory_of_pins_has_one_agent() -> Result<()> {
+    let host = Namespace::new()?;
+    let mut first = Agent::start(&host, SERVICE)?;
+    let mut second = with_the_pins_of(&host, &first)?;
+    let config = second.config().display().to_string();
+    let is_refused = |second: &Agent<'_>| -> Result<()> {
+        let said = run_daemon(&host, second, &[])?;
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(
+            said.err.contains("another token-agent holds the lock on")
+                && said.err.contains("set another agent.pin_dir"),
+            "{said:?}"
+        );
+        assert!(!second.socket().exists() && !second.state_dir().exists());
+        Ok(())
+    };
+    is_refused(&second)?;
+    assert_eq!(exit_code(&first, &["status"])?, Some(0));
+    // Its place stays, also when there is nothing in it any more.
+    first.tell(["detach", "--config", &config, "--all", "--yes"])?;
+    is_refused(&second)?;
+    first.stop(Signal::SIGTERM)?;
+    assert!(!first.pin_dir().exists());
+    // A dead agent holds nothing.
+    first.run()?;
+    first.stop(Signal::SIGKILL)?;
+    assert!(first.pin_dir().exists());
+    second.run()?;
+    assert_eq!(exit_code(&second, &["status"])?, Some(0));
+    let said = run_daemon(&host, &first, &[])?;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    second.stop(Signal::SIGTERM)?;
+    first.run()?;
+    assert_eq!(exit_code(&first, &["status"])?, Some(0));
+    first.stop(Signal::SIGTERM)?;
+    first.tell(["detach", "--config", &config, "--all", "--yes"])?;
+    assert!(!first.pin_dir().exists());
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use token_agent_tests::{
-    host::{Agent, Namespace, Process},
+    host::{Agent, Namespace, Nginx, Process, curl, run, wait_for},
     said::{done, exit_code, names, say, words},
 };
 
@@ -242,5 +242,170 @@ fn status_tells_of_the_guard_by_its_exit_code() -> Result<()> {
         Process::follow(&mut agent.command(["status", "--wait", "30s", "--quiet"]))?;
     agent.run()?;
     assert_eq!(waiting.wait()?, Some(0));
+    Ok(())
+}
+
+const ONE_SERVICE: &str = "[[service]]\nname = \"web\"\nlisten = [\"*:8080\"]\n";
+
+fn guarding(interfaces: &str, hook: &str) -> String {
+    format!("[datapath]\ninterfaces = [{interfaces}]\nhook = \"{hook}\"\n{ONE_SERVICE}")
+}
+
+fn detach(agent: &Agent<'_>, which: &[&str]) -> Result<String> {
+    let config = agent.config().display().to_string();
+    agent.tell([&["detach", "--yes", "--config", &config], which].concat())
+}
+
+/// Name, state and reason of each interface.
+fn interfaces(status: &Value) -> Vec<(&str, &str, &str)> {
+    status["interfaces"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|interface| {
+            let word = |name: &str| interface[name].as_str().unwrap_or_default();
+            (word("name"), word("state"), word("error"))
+        })
+        .collect()
+}
+
+#[test]
+fn a_guard_taken_off_is_told() -> Result<()> {
+    for hook in ["tc", "xdp-generic", "clsact"] {
+        let host = Namespace::new()?;
+        let _nginx = Nginx::start(&host, &["8080"])?;
+        let mut agent = Agent::start(&host, &guarding("\"lo\"", hook))?;
+        let (id, _) = agent.issue(&[])?;
+        done(&agent, &["status"])?;
+        detach(&agent, &["--all"])?;
+        assert_eq!(
+            curl(&host, "http://127.0.0.1:8080/", &[])?,
+            Some(200),
+            "{hook}: it is off"
+        );
+        // Nobody has to ask.
+        wait_for("the agent to notice", || {
+            Ok(agent.log().contains("no interface is guarded any more"))
+        })?;
+        let (code, status) = agent.json(&["status"])?;
+        assert_eq!(
+            (code, &status["enforcing"]),
+            (Some(4), &json!(false)),
+            "{hook}: {status}"
+        );
+        let [("lo", "failed", why)] = interfaces(&status)[..] else {
+            panic!("{hook}: {status}");
+        };
+        assert!(
+            why.contains("detached") && why.contains("restart the agent"),
+            "{why}"
+        );
+        let config = agent.config().display().to_string();
+        let (code, doctor) = agent.json(&["doctor", "--config", &config])?;
+        assert_eq!(
+            (code, &doctor["findings"][0]["id"]),
+            (Some(1), &json!("not-guarded")),
+            "{hook}: {doctor}"
+        );
+        // A revocation is kept, and does not pass for one that is in force.
+        let said = say(&mut agent.command(["--json", "revoke", &id]), "")?;
+        let answer = said.json()?;
+        assert_eq!(
+            (said.code, &answer["count"], &answer["enforced"]),
+            (Some(4), &json!(1), &json!(false)),
+            "{said:?}"
+        );
+        assert!(
+            said.err.contains("no interface is guarded")
+                && answer["warnings"].to_string().contains("restart the agent"),
+            "{said:?}"
+        );
+        // As it was told.
+        agent.stop(Signal::SIGTERM)?;
+        agent.run()?;
+        done(&agent, &["status"])?;
+        done(&agent, &["revoke", &id])?;
+        detach(&agent, &["--all"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn interfaces_that_come_and_go_are_told() -> Result<()> {
+    for hook in ["tc", "xdp-generic", "clsact"] {
+        let host = Namespace::new()?;
+        let ip = |args: &str| run(host.command("ip").args(args.split(' ')));
+        ip("link add wire0 type veth peer name far0")?;
+        let mut agent = Agent::start(&host, &guarding("\"lo\", \"wire*\"", hook))?;
+        let (id, _) = agent.issue(&[])?;
+        let wire = |agent: &Agent<'_>, exit: i32| -> Result<Vec<(String, String)>> {
+            let (code, status) = agent.json(&["status"])?;
+            assert_eq!(code, Some(exit), "{hook}: {status}");
+            let told = interfaces(&status);
+            assert_eq!(told[0], ("lo", "attached", ""), "{hook}: {status}");
+            let rest = told[1..].iter();
+            Ok(rest
+                .map(|(name, state, why)| (format!("{name} {state}"), (*why).to_owned()))
+                .collect())
+        };
+        assert_eq!(wire(&agent, 0)?[0].0, "wire0 attached");
+        ip("link del wire0")?;
+        let told = wire(&agent, 3)?;
+        assert_eq!((told.len(), told[0].0.as_str()), (1, "wire0 missing"));
+        ip("link add wire0 type veth peer name far0")?;
+        ip("link add wire1 type veth peer name far1")?;
+        let mut told = wire(&agent, 3)?;
+        told.sort();
+        assert_eq!(told.len(), 2, "{told:?}");
+        for ((state, why), name) in told.iter().zip(["wire0", "wire1"]) {
+            assert_eq!(*state, format!("{name} failed"));
+            assert!(
+                why.contains("appeared after the agent started"),
+                "{hook}: {why}"
+            );
+            wait_for("the log", || {
+                Ok(agent
+                    .log()
+                    .lines()
+                    .any(|line| line.contains("WARN") && line.contains(name)))
+            })?;
+        }
+        // Where the guard is, the revocation is in force; where it is not, that is said.
+        let said = say(&mut agent.command(["--json", "revoke", &id]), "")?;
+        let answer = said.json()?;
+        assert_eq!((said.code, &answer["enforced"]), (Some(0), &json!(true)));
+        assert!(
+            said.err.contains("wire0") && said.err.contains("wire1"),
+            "{said:?}"
+        );
+        // As it was told.
+        agent.stop(Signal::SIGTERM)?;
+        agent.run()?;
+        assert_eq!(wire(&agent, 0)?.len(), 2, "{hook}");
+        // Another name changes nothing for packets.
+        ip("link set wire1 down")?;
+        ip("link set wire1 name wire2")?;
+        let told = wire(&agent, 0)?;
+        assert!(
+            told.iter().any(|(state, _)| state == "wire2 attached"),
+            "{told:?}"
+        );
+        detach(&agent, &["--all"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_revocation_says_where_nothing_is_denied() -> Result<()> {
+    let host = Namespace::new()?;
+    let agent = Agent::start(&host, &guarding("\"lo\"", "tc"))?;
+    let (id, _) = agent.issue(&[])?;
+    done(&agent, &["guard", "web", "--mode", "monitor"])?;
+    let said = say(&mut agent.command(["revoke", &id]), "")?;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.err.contains("only monitored"), "{said:?}");
+    done(&agent, &["guard", "web", "--mode", "enforce"])?;
+    let said = say(&mut agent.command(["revoke", &id]), "")?;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
     Ok(())
 }

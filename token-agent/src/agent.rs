@@ -13,6 +13,7 @@ mod report;
 mod scrape;
 mod tokens;
 mod upkeep;
+mod watch;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,6 +23,7 @@ pub use engine::Engine;
 pub use error::AgentError;
 pub use notes::{Degraded, Notes};
 pub use scrape::Scrape;
+pub(crate) use watch::tell;
 
 use crate::{
     config::{Config, Service},

@@ -24,10 +24,10 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    agent::{Agent, Degraded, Engine},
+    agent::{self, Agent, Degraded, Engine},
     api::{self, ControlSocket, Gatekeeper, Limits, Shutdown},
     config::{Config, InterfacePattern, Loaded},
-    datapath::{Datapath, Denials, Flows, Interface, InterfaceState, KERNEL_LOG_TARGET, KernelLog},
+    datapath::{Datapath, Denials, Flows, Interface, KERNEL_LOG_TARGET, KernelLog, PinDirectory},
     reconcile::Reconciler,
     store::Store,
     token::HashKey,
@@ -71,7 +71,7 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
     // The process as a whole has one, so it is set while there is only one thread.
     umask(UMASK);
     check_privileges()?;
-    // Another agent's pins must not be touched, whatever state directory it uses.
+    // The simplest case, told most simply: it runs already.
     api::probe(&config.agent.socket)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -104,6 +104,7 @@ async fn serve(config: Config, kernel_log: bool) -> anyhow::Result<()> {
         kernel_log,
         socket,
         listener,
+        pins,
     } = start(config, &group, kernel_log)?;
     match &group {
         group::Group::Known(_) => {}
@@ -168,6 +169,8 @@ async fn serve(config: Config, kernel_log: bool) -> anyhow::Result<()> {
     let _ = end.send(true);
     while tasks.join_next().await.is_some() {}
     drop(socket);
+    // Last: until here nobody else may touch the guard.
+    drop(pins);
     Ok(())
 }
 
@@ -179,17 +182,20 @@ struct Started {
     kernel_log: Option<KernelLog>,
     socket: ControlSocket,
     listener: std::os::unix::net::UnixListener,
+    pins: PinDirectory,
 }
 
 fn start(config: Config, group: &group::Group, kernel_log: bool) -> anyhow::Result<Started> {
     let state_dir: &Path = &config.agent.state_dir;
+    // Before anything is changed: another agent's guard must not be taken over.
+    let pins = PinDirectory::hold(&config.agent.pin_dir)?;
     let mut store = Store::open(state_dir).context("cannot open the store")?;
     let key = HashKey::load_or_create(state_dir, store.holds_digests()?)
         .context("cannot have a hash key")?;
     store.bind_key(key.key_id())?;
     info!(store = %store.store_id()?, key = %key.key_id(), revision = %store.revision()?, "opened the store");
 
-    let kernel = Datapath::take_over(&config, &key, kernel_log)
+    let kernel = Datapath::take_over(&config, &key, &pins, kernel_log)
         .context("cannot load the guard into the kernel")?;
     let mut engine = Engine::new(store, kernel, Reconciler::new(&config.services));
     let filled = engine.catch_up().context("cannot fill the kernel's maps")?;
@@ -210,7 +216,7 @@ fn start(config: Config, group: &group::Group, kernel_log: bool) -> anyhow::Resu
 
     let interfaces = engine
         .kernel()
-        .attach(&config)
+        .attach(&config, &pins)
         .context("cannot attach the guard")?;
     tell(&interfaces, &config.datapath.interfaces);
     engine.guards(interfaces);
@@ -221,25 +227,13 @@ fn start(config: Config, group: &group::Group, kernel_log: bool) -> anyhow::Resu
         kernel_log,
         socket,
         listener,
+        pins,
     })
 }
 
 fn tell(interfaces: &[Interface], configured: &[InterfacePattern]) {
-    for interface in interfaces {
-        let name = &interface.name;
-        match &interface.state {
-            InterfaceState::Attached => info!(
-                interface = %name,
-                hook = interface.hook.unwrap_or_default(),
-                mode = interface.mode.unwrap_or_default(),
-                "guarding"
-            ),
-            InterfaceState::Missing => warn!(interface = %name, "no such interface"),
-            InterfaceState::Failed(why) => warn!(interface = %name, %why, "not guarded"),
-        }
-    }
-    let is_attached = |interface: &Interface| interface.state == InterfaceState::Attached;
-    if !interfaces.iter().any(is_attached) {
+    interfaces.iter().for_each(agent::tell);
+    if !interfaces.iter().any(Interface::is_guarded) {
         let wanted: Vec<_> = configured.iter().map(InterfacePattern::as_str).collect();
         warn!(interfaces = wanted.join(", "), "no interface is guarded");
     }

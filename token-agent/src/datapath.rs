@@ -17,6 +17,7 @@ mod maps;
 mod object;
 mod pins;
 mod rehearse;
+mod watch;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -33,10 +34,10 @@ pub use denials::Denials;
 pub use error::DatapathError;
 pub use flows::Flows;
 pub(crate) use maps::credential_rule;
+pub use pins::PinDirectory;
 pub use rehearse::{Program, Rehearsal};
 
 use crate::{config::Config, token::key::HashKey};
-use pins::Pins;
 
 /// The programs and maps of one run of the agent.
 pub struct Datapath {
@@ -46,6 +47,7 @@ pub struct Datapath {
     flows: Option<Flows>,
     flows_used: flows::Used,
     max_flows: u32,
+    watch: Option<watch::Watch>,
 }
 
 /// A service's number in the kernel: its place in the configuration, from 1.
@@ -67,6 +69,14 @@ pub struct Interface {
     pub mode: Option<&'static str>,
     /// `attached`, or what is wrong.
     pub state: InterfaceState,
+}
+
+impl Interface {
+    /// Whether the guard is on it.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        self.state == InterfaceState::Attached
+    }
 }
 
 /// Whether an interface is guarded.
@@ -116,20 +126,20 @@ impl Datapath {
     }
 
     /// The same, going on with the connections that an earlier run's programs
-    /// remember. With `log`, the kernel side tells what it does.
+    /// remember, if they are pinned in `pins`. With `log`, the kernel side tells
+    /// what it does.
     ///
     /// # Errors
     /// As above.
-    pub fn take_over(config: &Config, key: &HashKey, log: bool) -> Result<Self, DatapathError> {
-        let pins = Pins::new(&config.agent.pin_dir);
-        pins.create()?;
-        let loaded = flows::prepare(&pins, config)
-            .and_then(|()| object::load(config, Some(&pins.flows()), log))
-            .and_then(|object| Self::fill(object, config, key));
-        if loaded.is_err() {
-            pins.remove_directories();
-        }
-        loaded
+    pub fn take_over(
+        config: &Config,
+        key: &HashKey,
+        pins: &PinDirectory,
+        log: bool,
+    ) -> Result<Self, DatapathError> {
+        flows::prepare(&pins.pins, config)?;
+        let object = object::load(config, Some(&pins.pins.flows()), log)?;
+        Self::fill(object, config, key)
     }
 
     fn fill(mut object: aya::Ebpf, config: &Config, key: &HashKey) -> Result<Self, DatapathError> {
@@ -144,6 +154,7 @@ impl Datapath {
             flows,
             flows_used,
             max_flows: config.datapath.max_flows,
+            watch: None,
         })
     }
 
@@ -151,9 +162,28 @@ impl Datapath {
     /// Tells of each configured interface how that went.
     ///
     /// # Errors
-    /// What concerns all of them, such as a pin directory that is not on a bpffs.
-    pub fn attach(&mut self, config: &Config) -> Result<Vec<Interface>, DatapathError> {
-        attach::attach(&mut self.object, config)
+    /// What concerns all of them, such as pins that cannot be listed.
+    pub fn attach(
+        &mut self,
+        config: &Config,
+        directory: &PinDirectory,
+    ) -> Result<Vec<Interface>, DatapathError> {
+        let pins = directory.pins.clone();
+        let attached = attach::attach(&mut self.object, config, &pins)?;
+        let interfaces = attached.interfaces.clone();
+        self.watch = Some(watch::Watch::new(&mut self.object, config, pins, attached)?);
+        Ok(interfaces)
+    }
+
+    /// How the interfaces are guarded now: what was attached may be gone, and
+    /// there may be new ones, which are not guarded. None before anything was attached.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn look(&self) -> Result<Vec<Interface>, DatapathError> {
+        self.watch
+            .as_ref()
+            .map_or_else(|| Ok(Vec::new()), watch::Watch::look)
     }
 
     /// What the kernel holds of tokens.

@@ -14,7 +14,7 @@
 //! | control | connections on the unix socket | answers `/v1/...` ([`api`]), one task for each connection |
 //! | metrics | connections on the TCP port | reads the counters and answers `/metrics` ([`metrics`]) |
 //! | report | the kernel's ring buffer of denials | names and publishes them as events ([`events`]) |
-//! | tend | two seconds | lets the kernel follow the clock, and the store where a change failed to reach it; counts denials lost in the kernel |
+//! | tend | two seconds | lets the kernel follow the clock, and the store where a change failed to reach it; looks whether the guard is still on the interfaces; counts denials lost in the kernel |
 //! | prune | an hour | forgets tokens that are long dead |
 //!
 //! # Channels

@@ -12,6 +12,8 @@ pub enum Degraded {
     ControlGroup,
     /// Denials are not reported.
     Events,
+    /// It cannot be told whether the guard is still on the interfaces.
+    Interfaces,
     /// Metrics are not served.
     Metrics,
     /// Dead tokens are not forgotten.

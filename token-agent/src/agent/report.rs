@@ -24,17 +24,9 @@ impl Agent {
     }
 
     fn status_of(&self, engine: &mut Engine, now: Timestamp) -> Result<Status, AgentError> {
+        self.look(engine);
         let overrides = engine.overrides(now).to_vec();
-        let services: Vec<_> = self
-            .config
-            .services
-            .iter()
-            .map(|service| ServiceStatus {
-                name: service.name.clone(),
-                mode: mode_in_force(service.mode, &service.name, &overrides),
-                on_deny: service.on_deny.as_str().into(),
-            })
-            .collect();
+        let services = self.services(&overrides);
         let mut degraded: Vec<_> = engine.interfaces.iter().filter_map(impairment).collect();
         degraded.extend(overrides.iter().filter_map(relaxed));
         if engine.is_behind() {
@@ -70,12 +62,43 @@ impl Agent {
     }
 }
 
-fn is_enforcing(interfaces: &[Interface], services: &[ServiceStatus]) -> bool {
-    let is_attached = |interface: &Interface| interface.state == InterfaceState::Attached;
-    interfaces.iter().any(is_attached)
-        && services
+impl Agent {
+    fn services(&self, overrides: &[Override]) -> Vec<ServiceStatus> {
+        self.config
+            .services
             .iter()
-            .any(|service| service.mode == ModeWord::Enforce)
+            .map(|service| ServiceStatus {
+                name: service.name.clone(),
+                mode: mode_in_force(service.mode, &service.name, overrides),
+                on_deny: service.on_deny.as_str().into(),
+            })
+            .collect()
+    }
+
+    /// Where the guard is not on, or does nothing, so that a change of tokens has no effect there.
+    pub(super) fn gaps(&self, engine: &mut Engine, now: Timestamp) -> Vec<String> {
+        self.look(engine);
+        let services = self.services(engine.overrides(now));
+        let mut gaps: Vec<_> = engine.interfaces.iter().filter_map(impairment).collect();
+        if !engine.interfaces.iter().any(Interface::is_guarded) {
+            gaps.push("no interface is guarded: no request is judged".into());
+        }
+        if services.iter().all(is_monitored) {
+            gaps.push("every service is only monitored: no request is denied".into());
+        }
+        gaps
+    }
+}
+
+fn is_monitored(service: &ServiceStatus) -> bool {
+    match service.mode {
+        ModeWord::Enforce => false,
+        ModeWord::Monitor => true,
+    }
+}
+
+fn is_enforcing(interfaces: &[Interface], services: &[ServiceStatus]) -> bool {
+    interfaces.iter().any(Interface::is_guarded) && !services.iter().all(is_monitored)
 }
 
 fn mode_in_force(configured: Mode, service: &str, overrides: &[Override]) -> ModeWord {

@@ -7,6 +7,7 @@ use tracing::info;
 
 use super::{Agent, AgentError, Engine};
 use crate::{
+    datapath::Interface,
     store::{Filter, NewToken, Revoked, StoreError, Token, TokenState},
     token::{FamilyId, Prefix, Secret, TokenId, lifetime},
     wire::{
@@ -99,7 +100,7 @@ impl Agent {
         .await
     }
 
-    /// Revokes. When this returns, the kernel denies what was revoked.
+    /// Revokes. When this returns, the kernel denies what was revoked, wherever the guard is on.
     ///
     /// # Errors
     /// [`AgentError`]; with [`AgentError::NotEnforced`] the revocation is stored.
@@ -126,15 +127,17 @@ impl Agent {
             let revoked = agent.store_revocation(engine, &request, now)?;
             agent.tell_revoked(&revoked, &actor, now);
             engine.follow(&revoked.change)?;
+            let warnings = agent.gaps(engine, now);
             Ok(RevokeAnswer {
                 count: revoked.ids.len() + revoked.foreign,
                 ids: revoked.ids,
                 already: revoked.already,
                 foreign: revoked.foreign,
                 revision: revoked.change.revision,
-                enforced: true,
+                enforced: engine.interfaces.iter().any(Interface::is_guarded),
                 durable: true,
                 dry_run: false,
+                warnings,
             })
         })
         .await
@@ -245,6 +248,7 @@ impl Agent {
             enforced: false,
             durable: false,
             dry_run: true,
+            warnings: Vec::new(),
         })
     }
 

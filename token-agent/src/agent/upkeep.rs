@@ -11,7 +11,8 @@ use super::{Agent, AgentError, Degraded, Engine};
 use crate::events::{self, Names};
 
 impl Agent {
-    /// Lets the kernel follow the clock, and the store where it fell behind; tells of lost denials.
+    /// Lets the kernel follow the clock, and the store where it fell behind; tells of
+    /// lost denials, and of interfaces that lost the guard.
     ///
     /// # Errors
     /// Only if the work itself breaks off; what fails otherwise is noted.
@@ -26,6 +27,7 @@ impl Agent {
                     }
                 }
             }
+            agent.look(engine);
             agent
                 .events
                 .lost_in_kernel(engine.newly_lost(), Timestamp::now());

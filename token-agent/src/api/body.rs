@@ -1,5 +1,7 @@
 //! JSON out of a request's body, without leaving its secrets in memory.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, Query, Request},
@@ -7,9 +9,16 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use zeroize::Zeroize;
 
-use crate::wire::{Code, Problem};
+use crate::{
+    token::format::without_tokens,
+    wire::{Code, Problem},
+};
+
+/// How long a body may take: it comes from this machine.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// A body of at most `MOST` bytes.
 #[derive(Debug)]
@@ -29,7 +38,7 @@ impl<S: Send + Sync, T: DeserializeOwned, const MOST: usize> FromRequest<S> for 
         let parsed = serde_json::from_slice(&bytes).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let what = match error.classify() {
-                serde_json::error::Category::Data => describe(&error),
+                serde_json::error::Category::Data => described(&error.to_string()),
                 serde_json::error::Category::Eof
                 | serde_json::error::Category::Io
                 | serde_json::error::Category::Syntax => "it is not valid JSON".into(),
@@ -50,29 +59,46 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         Query::try_from_uri(&parts.uri)
             .map(|Query(asked)| Self(asked))
-            .map_err(|error| Problem::new(Code::BadRequest, error.body_text()))
+            .map_err(|error| {
+                let text = error.body_text();
+                // The library's own words, and the field's name.
+                let message = text.rsplit_once("query string: ").map_or("", |(_, it)| it);
+                let message = match message.split_once(": ") {
+                    Some((field, rest)) if !field.contains(' ') => rest,
+                    Some(_) | None => message,
+                };
+                let what = described(message);
+                Problem::new(
+                    Code::BadRequest,
+                    format!("the query cannot be read: {what}"),
+                )
+            })
     }
 }
 
 async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
-    match Limited::new(body, most).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
+    match timeout(BODY_TIME, Limited::new(body, most).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
             Code::TooLarge,
             format!("the body has more than {most} bytes"),
         )),
-        Err(_) => Err(Problem::new(Code::BadRequest, "the body was broken off")),
+        Ok(Err(_)) => Err(Problem::new(Code::BadRequest, "the body was broken off")),
+        Err(_elapsed) => Err(Problem::new(
+            Code::Timeout,
+            "the body did not come in time; nothing was done",
+        )),
     }
 }
 
-/// Which field is wrong. Only messages that cannot hold a value of the request are passed on.
-fn describe(error: &serde_json::Error) -> String {
-    let message = error.to_string();
+/// Which field is wrong. Only messages that cannot hold a value of the request are
+/// passed on, and no token where a field should be.
+fn described(message: &str) -> String {
     let is_harmless = ["unknown field", "missing field", "duplicate field"]
         .iter()
         .any(|start| message.starts_with(start));
     if is_harmless {
-        message
+        without_tokens(message)
     } else {
         "a value is not of the kind that is wanted there".into()
     }

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     body::{Asked, JsonBody},
-    server::Shutdown,
+    server::{Endless, Shutdown},
 };
 use crate::{
     agent::Agent,
@@ -37,7 +37,7 @@ const MOST: usize = 64 * 1024;
 /// The largest body of a revocation, in bytes: it may hold many secrets.
 const MOST_REVOKED: usize = 1024 * 1024;
 
-/// How long an answer may take. What was asked for may happen nevertheless.
+/// How long it may take to find an answer. What was asked for may happen nevertheless.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 
 /// How many may follow the events at once: each holds a connection for as long as it likes.
@@ -152,6 +152,7 @@ async fn set_mode(
 
 async fn tell(
     State(context): State<Context>,
+    Extension(endless): Extension<Endless>,
     Asked(query): Asked<EventQuery>,
 ) -> Result<Response, Problem> {
     let lines = if query.follow {
@@ -161,6 +162,7 @@ async fn tell(
                 let most = format!("at most {FOLLOWERS} may follow the events at once");
                 Problem::new(Code::Overloaded, most)
             })?;
+        endless.set();
         follow(
             context.agent.events.follow(),
             query,

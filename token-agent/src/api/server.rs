@@ -2,7 +2,10 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use std::time::Duration;
 
 use axum::{Router, body::Body, extract::Request, http::Response};
@@ -32,8 +35,9 @@ pub struct Limits {
     pub connections: usize,
     /// How long a request's head may take, and how long a connection may rest between two.
     pub head_time: Duration,
-    /// How long a connection lasts, whatever it does.
-    pub lifetime: Option<Duration>,
+    /// How long a connection takes requests. The one it is at then may take as
+    /// long again, whoever is slow, unless its answer is [`Endless`].
+    pub lifetime: Duration,
 }
 
 impl Limits {
@@ -41,13 +45,13 @@ impl Limits {
     pub const CONTROL: Self = Self {
         connections: 64,
         head_time: Duration::from_secs(10),
-        lifetime: None,
+        lifetime: Duration::from_secs(30),
     };
     /// For the metrics, which anyone who reaches the port may read.
     pub const METRICS: Self = Self {
         connections: 16,
         head_time: Duration::from_secs(5),
-        lifetime: Some(Duration::from_secs(60)),
+        lifetime: Duration::from_secs(10),
     };
 }
 
@@ -62,6 +66,21 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a refusal waits to be asked for, and how long it may take to be taken.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
+
+/// Set for a connection whose answer has no end by its nature. A request has it as an extension.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Endless(Arc<AtomicBool>);
+
+impl Endless {
+    /// The connection may last.
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// Tells that the agent ends.
 #[derive(Clone, Debug)]
@@ -215,7 +234,9 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let service = hyper::service::service_fn(move |request| {
+        let endless = Endless::default();
+        let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(endless.clone());
             answer(router.clone(), actor.clone(), request)
         });
         let served = http1::Builder::new()
@@ -225,15 +246,25 @@ impl Connection {
             .max_headers(HEAD_FIELDS)
             .serve_connection(TokioIo::new(stream), service);
         let mut served = std::pin::pin!(served);
-        let lifetime = async {
-            match self.limits.lifetime {
-                Some(lifetime) => sleep(lifetime).await,
-                None => std::future::pending().await,
+        let lifetime = self.limits.lifetime;
+        let is_overdue = async {
+            sleep(lifetime).await;
+            if endless.is_set() {
+                std::future::pending().await
             }
         };
         let ended = tokio::select! {
             ended = served.as_mut() => ended,
-            () = lifetime => return,
+            () = is_overdue => {
+                served.as_mut().graceful_shutdown();
+                match timeout(lifetime, served).await {
+                    Ok(ended) => ended,
+                    Err(_elapsed) => {
+                        debug!("broke off a connection that took too long");
+                        return;
+                    }
+                }
+            }
             () = self.shutdown.wait() => {
                 served.as_mut().graceful_shutdown();
                 served.await

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Extension, Json, Router,
+    body::Body,
     extract::Path,
     routing::{get, post},
 };
@@ -17,9 +18,13 @@ use tokio::{
 };
 
 use super::{
-    ControlSocket, Gatekeeper, Limits, Shutdown, body::JsonBody, routes::common, serve_control,
+    ControlSocket, Gatekeeper, Limits, Shutdown,
+    body::{Asked, JsonBody},
+    routes::common,
+    serve_control,
+    server::Endless,
 };
-use crate::wire::{Actor, ModeRequest, Problem};
+use crate::wire::{Actor, ListQuery, ModeRequest, Problem};
 
 struct Server {
     directory: TempDir,
@@ -39,7 +44,13 @@ impl Server {
                 "/who",
                 get(async |Extension(actor): Extension<Actor>| Json(actor)),
             )
+            .route("/much", get(async || vec![0; 16 << 20]))
+            .route("/endless", get(endless))
             .route("/id/{id}", get(async |Path(id): Path<String>| id))
+            .route(
+                "/find",
+                get(async |Asked(query): Asked<ListQuery>| Json(query)),
+            )
             .route(
                 "/mode",
                 post(async |JsonBody(mode): JsonBody<ModeRequest, 128>| Json(mode)),
@@ -86,6 +97,15 @@ impl Server {
     }
 }
 
+/// Says something after a while.
+async fn endless(Extension(endless): Extension<Endless>) -> Body {
+    endless.set();
+    Body::from_stream(futures_util::stream::once(async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Ok::<_, std::convert::Infallible>("at last")
+    }))
+}
+
 fn problem(answer: &str) -> Problem {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(
@@ -124,6 +144,16 @@ async fn whatever_is_wrong_is_a_problem() {
         ),
         (server.post(r#"{"mode":"s3cret"}"#).await, "bad_request"),
         (server.post(&" ".repeat(129)).await, "too_large"),
+        (
+            server.ask(&close("/find?state=s3cret")).await,
+            "bad_request",
+        ),
+        (
+            server
+                .ask(&close(&format!("/find?tka_{}=1", "s3cret".repeat(8))))
+                .await,
+            "bad_request",
+        ),
     ] {
         let problem = problem(&answer);
         assert_eq!(problem.code.as_str(), code, "{answer}");
@@ -133,6 +163,11 @@ async fn whatever_is_wrong_is_a_problem() {
             "{answer}"
         );
     }
+    let unknown = problem(&server.ask(&close("/find?sate=active")).await);
+    assert!(
+        unknown.detail.contains("unknown field `sate`"),
+        "{unknown:?}"
+    );
     assert!(
         server
             .post(r#"{"mode":"enforce"}"#)
@@ -192,6 +227,30 @@ async fn one_connection_too_many_is_refused_politely() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("no place became free");
+}
+
+#[tokio::test]
+async fn a_place_is_not_held_for_ever() {
+    let server = Server::start(Limits {
+        connections: 1,
+        lifetime: Duration::from_millis(50),
+        ..Limits::CONTROL
+    });
+    let unfinished = "POST /mode HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{";
+    let unread = "GET /much HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (request, answers) in [(unfinished, 0), (unread, 16)] {
+        let mut slow = server.connect().await;
+        slow.write_all(request.as_bytes()).await.unwrap();
+        slow.read_exact(&mut vec![0; answers]).await.unwrap();
+        let freed =
+            async { while !server.ask(&close("/who")).await.starts_with("HTTP/1.1 200") {} };
+        tokio::time::timeout(Duration::from_secs(5), freed)
+            .await
+            .unwrap();
+    }
+    // What never ends by its nature goes on.
+    let answer = server.ask(&close("/endless")).await;
+    assert!(answer.contains("at last"), "{answer}");
 }
 
 #[tokio::test]

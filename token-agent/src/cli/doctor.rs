@@ -9,7 +9,7 @@ use crate::{
     client::{Client, ClientError},
     config, daemon,
     datapath::{self, Finding},
-    wire::Status,
+    wire::{InterfaceStatus, Status},
 };
 
 #[derive(Debug, clap::Args)]
@@ -36,12 +36,7 @@ pub(super) async fn run(args: &Args, client: &Client, output: Output) -> anyhow:
         }));
     }
     match client.get::<Status>("/v1/status").await {
-        Ok(status) => findings.extend(status.degraded.into_iter().map(|evidence| Finding {
-            id: "degraded",
-            severity: "warning",
-            evidence,
-            remedy: "token-agent status".into(),
-        })),
+        Ok(status) => findings.extend(told(status, &args.config)),
         Err(error) => findings.push(silent(&error, &args.config)),
     }
     let is_impossible = findings.iter().any(|finding| finding.severity == "error");
@@ -57,6 +52,27 @@ pub(super) async fn run(args: &Args, client: &Client, output: Output) -> anyhow:
     } else {
         Exit::Done
     })
+}
+
+/// What the daemon says of itself.
+fn told(status: Status, config: &Path) -> Vec<Finding> {
+    let is_guarded = |interface: &InterfaceStatus| interface.state == "attached";
+    let unguarded = (!status.interfaces.iter().any(is_guarded)).then(|| Finding {
+        id: "not-guarded",
+        severity: "error",
+        evidence: "the agent runs, and no interface is guarded: no request is judged".into(),
+        remedy: format!(
+            "mend what is told of the interfaces, then restart the agent: token-agent run --config {}",
+            config.display()
+        ),
+    });
+    let degraded = status.degraded.into_iter().map(|evidence| Finding {
+        id: "degraded",
+        severity: "warning",
+        evidence,
+        remedy: "token-agent status".into(),
+    });
+    unguarded.into_iter().chain(degraded).collect()
 }
 
 /// The daemon does not answer. What it attached still guards, so that is no impossibility.

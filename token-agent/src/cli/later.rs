@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 
 use super::exit::Exit;
+use crate::token::format::{may_hold_a_token, without_tokens};
 
 /// Commands.
 const COMMANDS: [&str; 19] = [
@@ -39,7 +40,8 @@ const OPTIONS: [(&str, &str); 6] = [
     ("revoke", "--wait"),
 ];
 
-/// Tells what is wrong with a command line, in the parser's words where it is not in the tables.
+/// Tells what is wrong with a command line, in the parser's words where it is not in the tables. The parser
+/// repeats what it cannot read; a token is left out.
 pub(super) fn explain(error: &clap::Error) -> ExitCode {
     let command = std::env::args_os()
         .filter_map(|arg| arg.into_string().ok())
@@ -50,8 +52,13 @@ pub(super) fn explain(error: &clap::Error) -> ExitCode {
             Exit::Usage.into()
         }
         None => {
-            // Where it cannot be printed there is nobody to tell.
-            let _ = error.print();
+            let told = error.render().to_string();
+            if may_hold_a_token(&told) {
+                eprint!("{}", without_tokens(&told));
+            } else {
+                // Where it cannot be printed there is nobody to tell.
+                let _ = error.print();
+            }
             // Help and version are no errors.
             if error.use_stderr() {
                 Exit::Usage.into()

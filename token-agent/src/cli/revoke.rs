@@ -51,7 +51,14 @@ pub(super) async fn run(args: Args, client: &Client, output: Output) -> anyhow::
     }
     let answer: RevokeAnswer = client.post("/v1/revoke", &request).await?;
     output.tell(&answer, text)?;
-    Ok(Exit::Done)
+    for warning in &answer.warnings {
+        eprintln!("token-agent: warning: {warning}");
+    }
+    Ok(if answer.enforced || answer.dry_run {
+        Exit::Done
+    } else {
+        Exit::NotEnforcing
+    })
 }
 
 fn text(answer: &RevokeAnswer) -> String {

@@ -25,23 +25,22 @@ use super::{
     object,
     pins::{Kind, Pin, Pins},
 };
-use crate::config::{Config, Hook, InterfacePattern};
+use crate::config::{Config, Hook};
 
-/// Guards the configured interfaces and takes the guard off all others.
-pub(super) fn attach(object: &mut Ebpf, config: &Config) -> Result<Vec<Interface>, DatapathError> {
-    let pins = Pins::new(&config.agent.pin_dir);
-    pins.create()?;
-    let attached = attach_and_release(object, config, &pins);
-    // If nothing could be attached there is nothing to pin.
-    pins.remove_directories();
-    attached
+/// How the interfaces are guarded, and by which pins.
+#[derive(Debug)]
+pub(super) struct Attached {
+    pub(super) interfaces: Vec<Interface>,
+    pub(super) pins: Vec<Pin>,
 }
 
-fn attach_and_release(
+/// Guards the configured interfaces and takes the guard off all others.
+pub(super) fn attach(
     object: &mut Ebpf,
     config: &Config,
     pins: &Pins,
-) -> Result<Vec<Interface>, DatapathError> {
+) -> Result<Attached, DatapathError> {
+    pins.create_links()?;
     let devices = device::list().map_err(DatapathError::Interfaces)?;
     let mut interfaces = Vec::new();
     let mut kept = Vec::new();
@@ -59,7 +58,12 @@ fn attach_and_release(
             interfaces.push(describe(device, attached));
         }
     }
-    interfaces.extend(missing(&config.datapath.interfaces, &devices));
+    let unmatched = config
+        .datapath
+        .interfaces
+        .iter()
+        .filter(|pattern| !devices.iter().any(|device| pattern.matches(&device.name)));
+    interfaces.extend(unmatched.map(|pattern| missing(pattern.as_str())));
     // What is guarded but not configured any more, or now by another hook. What
     // could not be attached anew keeps what it had.
     for pin in pins.list()? {
@@ -71,7 +75,10 @@ fn attach_and_release(
             release(pins, pin)?;
         }
     }
-    Ok(interfaces)
+    Ok(Attached {
+        interfaces,
+        pins: kept,
+    })
 }
 
 /// Takes the guard off, whoever put it there; gives the interfaces' names.
@@ -110,7 +117,7 @@ pub(super) fn detach(pin_dir: &Path, which: &Which) -> Result<Vec<String>, Datap
         }
     }
     detached.dedup();
-    pins.remove_directories();
+    pins.clean_up()?;
     Ok(detached)
 }
 
@@ -126,6 +133,11 @@ fn attach_device(
     device: &Device,
     hook: Hook,
 ) -> Result<(Pin, Mode), DatapathError> {
+    if !device.has_ethernet() {
+        return Err(DatapathError::NoEthernet {
+            layer: device.layer.to_string(),
+        });
+    }
     let native = |object: &mut Ebpf| {
         attach_xdp(object::xdp(object)?, pins, device, XdpMode::Driver).map(|pin| {
             (
@@ -181,7 +193,7 @@ fn attach_xdp(
     }
     let id = program
         .attach_to_if_index(device.index, mode)
-        .map_err(|error| match device.xdp {
+        .map_err(|error| match device.xdp.first().copied() {
             Some(program) => DatapathError::SlotTaken { program },
             None if is(&error, Errno::EOPNOTSUPP) || is(&error, Errno::ERANGE) => {
                 DatapathError::NoNativeXdp
@@ -238,15 +250,20 @@ fn attach_clsact(
     pins: &Pins,
     device: &Device,
 ) -> Result<(Pin, Mode), DatapathError> {
-    let before = pins.list()?;
-    let ours = [Kind::Clsact, Kind::ClsactQdisc]
-        .map(|kind| Pin {
-            ifindex: device.index,
-            kind,
-        })
-        .into_iter()
-        .find(|pin| before.contains(pin));
     let added = clsact::add_qdisc(&device.name)?;
+    let filter = clsact::filter(device.index).map_err(DatapathError::Interfaces)?;
+    let mut ours = None;
+    for pin in pins.list()? {
+        if pin.ifindex != device.index || !pin.kind.is_clsact() {
+            continue;
+        }
+        if filter.is_some() {
+            ours = Some(pin);
+        } else {
+            // What it noted is gone: somebody removed it, or another interface had the number.
+            pins.remove(pin)?;
+        }
+    }
     let pin = ours.unwrap_or(Pin {
         ifindex: device.index,
         kind: if added {
@@ -315,9 +332,8 @@ fn attach_filter(
 fn release(pins: &Pins, pin: Pin) -> Result<(), DatapathError> {
     match pin.kind {
         Kind::Xdp | Kind::Tcx => {}
-        Kind::Clsact => clsact::remove_filter(pin.ifindex)?,
-        // With its filters.
-        Kind::ClsactQdisc => clsact::remove_qdisc(pin.ifindex)?,
+        Kind::Clsact => clsact::remove(pin.ifindex, false)?,
+        Kind::ClsactQdisc => clsact::remove(pin.ifindex, true)?,
     }
     pins.remove(pin)
 }
@@ -345,20 +361,16 @@ fn describe(device: &Device, attached: Result<(Pin, Mode), DatapathError>) -> In
     }
 }
 
-/// The patterns that match no interface.
-fn missing(patterns: &[InterfacePattern], devices: &[Device]) -> Vec<Interface> {
-    patterns
-        .iter()
-        .filter(|pattern| !devices.iter().any(|device| pattern.matches(&device.name)))
-        .map(|pattern| Interface {
-            name: pattern.to_string(),
-            ifindex: None,
-            facing: "client",
-            hook: None,
-            mode: None,
-            state: InterfaceState::Missing,
-        })
-        .collect()
+/// An interface that is not there, or a pattern that matches none.
+pub(super) fn missing(name: &str) -> Interface {
+    Interface {
+        name: name.into(),
+        ifindex: None,
+        facing: "client",
+        hook: None,
+        mode: None,
+        state: InterfaceState::Missing,
+    }
 }
 
 fn is(error: &ProgramError, number: Errno) -> bool {

@@ -4,7 +4,7 @@ use std::io;
 
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::link::{
-    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, LinkXdp,
+    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
 };
 
 use super::clsact::blocking;
@@ -14,10 +14,20 @@ use super::clsact::blocking;
 pub(super) struct Device {
     pub(super) index: u32,
     pub(super) name: String,
+    /// What its packets begin with.
+    pub(super) layer: LinkLayerType,
     /// Whether it is a card, real or virtio, and no software device.
     pub(super) is_hardware: bool,
-    /// The XDP program attached.
-    pub(super) xdp: Option<u32>,
+    /// The XDP programs attached: by the driver, by the kernel, by the card.
+    pub(super) xdp: Vec<u32>,
+}
+
+impl Device {
+    /// Whether its packets begin with an Ethernet header, by which the guard
+    /// finds its way. Those of a tun device or a WireGuard interface do not.
+    pub(super) const fn has_ethernet(&self) -> bool {
+        matches!(self.layer, LinkLayerType::Ether | LinkLayerType::Loopback)
+    }
 }
 
 /// Lists them.
@@ -38,19 +48,13 @@ pub(super) fn list() -> io::Result<Vec<Device>> {
 
 fn device(message: &LinkMessage) -> Option<Device> {
     let mut name = None;
-    let mut xdp = None;
+    let mut xdp = Vec::new();
     let mut is_hardware = !message.header.flags.contains(LinkFlags::Loopback);
     for attribute in &message.attributes {
         if let LinkAttribute::IfName(found) = attribute {
             name = Some(found.clone());
         } else if let LinkAttribute::Xdp(attributes) = attribute {
-            xdp = attributes.iter().find_map(|attribute| {
-                if let LinkXdp::ProgId(id) = attribute {
-                    Some(*id)
-                } else {
-                    None
-                }
-            });
+            xdp = attributes.iter().filter_map(program).collect();
         } else if let LinkAttribute::LinkInfo(infos) = attribute {
             is_hardware &= !infos.iter().any(is_software);
         }
@@ -58,9 +62,22 @@ fn device(message: &LinkMessage) -> Option<Device> {
     Some(Device {
         index: message.header.index,
         name: name?,
+        layer: message.header.link_layer_type,
         is_hardware,
         xdp,
     })
+}
+
+fn program(attribute: &LinkXdp) -> Option<u32> {
+    if let LinkXdp::ProgId(id)
+    | LinkXdp::DrvProgId(id)
+    | LinkXdp::SkbProgId(id)
+    | LinkXdp::HwProgId(id) = attribute
+    {
+        Some(*id).filter(|id| *id != 0)
+    } else {
+        None
+    }
 }
 
 /// Software devices say what kind they are; cards do not.

@@ -64,6 +64,14 @@ pub enum DatapathError {
         /// The pin directory.
         path: PathBuf,
     },
+    /// Another agent pins its guard there.
+    #[error(
+        "another token-agent holds the lock on {path}, where its guard is pinned; stop that one, or set another agent.pin_dir"
+    )]
+    PinsHeld {
+        /// The pin directory.
+        path: PathBuf,
+    },
     /// A file operation failed.
     #[error("cannot {operation} {path}")]
     File {
@@ -85,6 +93,14 @@ pub enum DatapathError {
     SlotTaken {
         /// The other program's id.
         program: u32,
+    },
+    /// The guard could not read its packets.
+    #[error(
+        "its packets have no Ethernet header (link type {layer}), so the guard could not judge them; guard the interface they come from, or take it out of datapath.interfaces"
+    )]
+    NoEthernet {
+        /// The kernel's name of what they have instead.
+        layer: String,
     },
     /// The driver has no native XDP.
     #[error("its driver has no native XDP; set datapath.hook = \"tc\" (or \"xdp-generic\")")]

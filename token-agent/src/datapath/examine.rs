@@ -76,6 +76,22 @@ fn examine_interfaces(config: &Config, findings: &mut Vec<Finding>) {
             ));
         }
     }
+    let is_configured = |device: &device::Device| {
+        let mut patterns = config.datapath.interfaces.iter();
+        patterns.any(|pattern| pattern.matches(&device.name))
+    };
+    for device in devices.iter().filter(|device| is_configured(device)) {
+        if !device.has_ethernet() {
+            findings.push(error(
+                "no-ethernet",
+                format!(
+                    "the packets of {} have no Ethernet header (link type {}), so it cannot be guarded",
+                    device.name, device.layer
+                ),
+                "guard the interface they come from, or take it out of datapath.interfaces".into(),
+            ));
+        }
+    }
     let wants_xdp = |device: &device::Device| match config.datapath.hook {
         Hook::Xdp | Hook::XdpGeneric => true,
         Hook::Auto => device.is_hardware,
@@ -83,14 +99,9 @@ fn examine_interfaces(config: &Config, findings: &mut Vec<Finding>) {
     };
     let pinned = Pins::new(&config.agent.pin_dir).list().unwrap_or_default();
     for device in devices.iter().filter(|device| wants_xdp(device)) {
-        let configured = config
-            .datapath
-            .interfaces
-            .iter()
-            .any(|p| p.matches(&device.name));
         let ours = pinned.iter().any(|pin| pin.ifindex == device.index);
-        if let Some(program) = device.xdp
-            && configured
+        if let Some(program) = device.xdp.first()
+            && is_configured(device)
             && !ours
         {
             findings.push(error(

@@ -4,9 +4,11 @@
 //! |--------------------------|-------|
 //! | `links/<ifindex>-xdp`    | the XDP link of an interface |
 //! | `links/<ifindex>-tcx`    | its tcx link |
-//! | `links/<ifindex>-clsact` | the program behind a clsact filter, which is no link: a note that the filter is ours |
-//! | `links/<ifindex>-clsact-qdisc` | the same, where the clsact qdisc is ours too |
+//! | `links/<ifindex>-clsact` | the program behind a clsact filter, which is no link: a note that the filter is ours, if it is there |
+//! | `links/<ifindex>-clsact-qdisc` | the same, where the clsact qdisc was added for it |
 //! | `flows-1`                | the table of connections; the number is that of its entries' layout |
+
+mod hold;
 
 use std::{
     fs, io,
@@ -15,6 +17,8 @@ use std::{
 };
 
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+
+pub use hold::PinDirectory;
 
 use super::error::DatapathError;
 
@@ -37,6 +41,16 @@ impl Kind {
             Self::ClsactQdisc => "clsact-qdisc",
             Self::Tcx => "tcx",
             Self::Xdp => "xdp",
+        }
+    }
+}
+
+impl Kind {
+    /// Whether the pin is a note of a filter.
+    pub(super) const fn is_clsact(self) -> bool {
+        match self {
+            Self::Clsact | Self::ClsactQdisc => true,
+            Self::Tcx | Self::Xdp => false,
         }
     }
 }
@@ -73,23 +87,19 @@ impl Pins {
         self.root.join("flows-1")
     }
 
+    /// Makes the directory for the links, in one that is held.
+    pub(super) fn create_links(&self) -> Result<(), DatapathError> {
+        create(&self.links())
+    }
+
     /// Makes the directory, which must be on a BPF file system.
-    pub(super) fn create(&self) -> Result<(), DatapathError> {
+    fn create_root(&self) -> Result<(), DatapathError> {
         if !self.is_on_bpffs() {
             return Err(DatapathError::NotBpffs {
                 path: self.root.clone(),
             });
         }
-        let links = self.links();
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&links)
-            .map_err(|source| DatapathError::File {
-                operation: "create",
-                path: links,
-                source,
-            })
+        create(&self.root)
     }
 
     /// Whether the directory is on a BPF file system, or would be.
@@ -131,15 +141,6 @@ impl Pins {
     pub(super) fn remove_flows(&self) -> Result<(), DatapathError> {
         remove(self.flows())
     }
-
-    /// Removes the directories if nothing is attached, and what is kept for what is.
-    pub(super) fn remove_directories(&self) {
-        // Not empty is fine, and so is not there.
-        if fs::remove_dir(self.links()).is_ok() {
-            let _ = self.remove_flows();
-            let _ = fs::remove_dir(&self.root);
-        }
-    }
 }
 
 fn remove(path: PathBuf) -> Result<(), DatapathError> {
@@ -152,6 +153,18 @@ fn remove(path: PathBuf) -> Result<(), DatapathError> {
             source,
         }),
     }
+}
+
+fn create(directory: &Path) -> Result<(), DatapathError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|source| DatapathError::File {
+            operation: "create",
+            path: directory.into(),
+            source,
+        })
 }
 
 fn parse(name: &str) -> Option<Pin> {

@@ -6,6 +6,7 @@
 //! protection: it lets a typo be told from an unknown token without hashing.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use zeroize::{Zeroize, Zeroizing};
@@ -16,6 +17,8 @@ use super::random::{self, RandomError};
 const RANDOM_LEN: usize = 38;
 /// Check characters: 62^6 > 2^32.
 const CHECK_LEN: usize = 6;
+/// Shortest prefix, without the underscore.
+const MIN_PREFIX_LEN: usize = 2;
 /// Longest prefix, without the underscore.
 const MAX_PREFIX_LEN: usize = 10;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -89,6 +92,43 @@ pub fn recognise(text: &str) -> bool {
     check == checksum(checked)
 }
 
+/// Whether something in `text` may be a token of this format, of any prefix. The
+/// checksum is not asked for: a mistyped token is nearly one.
+#[must_use]
+pub fn may_hold_a_token(text: &str) -> bool {
+    next_token(text).is_some()
+}
+
+/// `text` without what may be a token, for where it is shown.
+#[must_use]
+pub fn without_tokens(mut text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    while let Some(token) = next_token(text) {
+        shown.push_str(&text[..token.start]);
+        shown.push_str("(not repeated)");
+        text = &text[token.end..];
+    }
+    shown + text
+}
+
+/// Where the first one is. Its ends are ASCII, so between characters.
+fn next_token(text: &str) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut underscores = (0..bytes.len()).filter(|&at| bytes[at] == b'_');
+    underscores.find_map(|at| {
+        let (before, after) = (&bytes[..at], &bytes[at + 1..]);
+        let is_prefixed = |byte: &&u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let prefix = before.iter().rev().take_while(is_prefixed).count();
+        let is_long = after
+            .get(..RANDOM_LEN + CHECK_LEN)
+            .is_some_and(|rest| rest.iter().all(u8::is_ascii_alphanumeric));
+        // As far as it goes: another one may follow at once.
+        let is_word = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
+        let rest = after.iter().take_while(is_word).count();
+        (prefix >= MIN_PREFIX_LEN && is_long).then(|| at - prefix..at + 1 + rest)
+    })
+}
+
 /// What a token begins with, without the underscore: `[a-z][a-z0-9]{1,9}`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Prefix(String);
@@ -126,7 +166,7 @@ pub struct PrefixError;
 
 fn is_prefix(text: &str) -> bool {
     let bytes = text.as_bytes();
-    (2..=MAX_PREFIX_LEN).contains(&bytes.len())
+    (MIN_PREFIX_LEN..=MAX_PREFIX_LEN).contains(&bytes.len())
         && bytes[0].is_ascii_lowercase()
         && bytes
             .iter()

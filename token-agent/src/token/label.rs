@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::format::may_hold_a_token;
+
 const MAX_OWNER_LEN: usize = 64;
 const MAX_TEXT_LEN: usize = 256;
 
@@ -44,6 +46,14 @@ pub enum LabelError {
         /// Which label.
         noun: &'static str,
     },
+    /// A secret where it would be stored and logged. It is not repeated.
+    #[error(
+        "the {noun} holds what looks like a token; it would be stored and shown, so write something else"
+    )]
+    Secret {
+        /// Which label.
+        noun: &'static str,
+    },
     /// Too long.
     #[error("the {noun} has {found} characters, at most {max} are allowed")]
     Length {
@@ -62,6 +72,7 @@ impl FromStr for OwnerName {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const NOUN: &str = "owner";
         check_length(NOUN, text, MAX_OWNER_LEN)?;
+        check_harmless(NOUN, text)?;
         let wrong = text.chars().enumerate().find(|&(index, c)| {
             !c.is_ascii_alphanumeric() && (index == 0 || !matches!(c, '.' | '_' | '@' | '-'))
         });
@@ -131,6 +142,7 @@ text_of!(OwnerName, Purpose, RevokeReason);
 fn printable(noun: &'static str, text: &str) -> Result<String, LabelError> {
     let text = text.trim();
     check_length(noun, text, MAX_TEXT_LEN)?;
+    check_harmless(noun, text)?;
     match text.chars().enumerate().find(|&(_, c)| !is_printable(c)) {
         None => Ok(text.into()),
         Some((index, found)) => Err(LabelError::Character {
@@ -142,13 +154,37 @@ fn printable(noun: &'static str, text: &str) -> Result<String, LabelError> {
     }
 }
 
-/// Neither a control character nor one that breaks lines or reorders what surrounds it.
+/// Neither a control character nor one that breaks lines, reorders what surrounds it, or is not seen.
 fn is_printable(c: char) -> bool {
     !c.is_control()
         && !matches!(
             c,
-            '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{17b4}'
+                | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
         )
+}
+
+fn check_harmless(noun: &'static str, text: &str) -> Result<(), LabelError> {
+    if may_hold_a_token(text) {
+        return Err(LabelError::Secret { noun });
+    }
+    Ok(())
 }
 
 fn check_length(noun: &'static str, text: &str, max: usize) -> Result<(), LabelError> {
@@ -207,6 +243,9 @@ mod tests {
             "a\0b",
             "a\u{202e}b",
             "a\u{2028}b",
+            "a\u{feff}b",
+            "a\u{200b}b",
+            "a\u{e0061}b",
         ] {
             assert!(bad.parse::<Purpose>().is_err(), "{bad:?}");
         }
@@ -222,6 +261,22 @@ mod tests {
         );
         let error = "".parse::<RevokeReason>().unwrap_err().to_string();
         assert_eq!(error, "the reason is empty");
+    }
+
+    #[test]
+    fn a_token_is_no_label() {
+        let token = format!("tka_{}", "0aB".repeat(15));
+        let errors = [
+            token.parse::<OwnerName>().unwrap_err(),
+            format!("for {token}").parse::<Purpose>().unwrap_err(),
+            format!("leaked: {token}.")
+                .parse::<RevokeReason>()
+                .unwrap_err(),
+        ];
+        for error in errors {
+            assert!(matches!(error, LabelError::Secret { .. }), "{error}");
+            assert!(!error.to_string().contains("0aB"), "{error}");
+        }
     }
 
     #[test]

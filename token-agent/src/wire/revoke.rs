@@ -38,10 +38,13 @@ pub struct RevokeAnswer {
     /// How many secrets never issued here were revoked by it.
     pub foreign: usize,
     pub revision: Revision,
-    /// Whether the kernel denies them.
+    /// Whether the kernel judges by it: it holds the change, and an interface is guarded.
     pub enforced: bool,
     /// Whether they stay revoked when the power fails.
     pub durable: bool,
     /// Whether it was only told what would be done.
     pub dry_run: bool,
+    /// Where the tokens are let pass nevertheless.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }

@@ -128,3 +128,41 @@ fn prefixes() {
         assert_eq!(bad.parse::<Prefix>(), Err(PrefixError), "{bad:?}");
     }
 }
+
+#[test]
+fn tokens_are_found_wherever_they_are() {
+    let prefix: Prefix = "tka".parse().unwrap();
+    let secret = Secret::mint(&prefix).unwrap();
+    let token = secret.expose();
+    let mut mistyped = token.to_owned();
+    mistyped.replace_range(
+        8..9,
+        if token.as_bytes()[8] == b'x' {
+            "y"
+        } else {
+            "x"
+        },
+    );
+    for token in [token, &mistyped] {
+        for text in [
+            token.to_owned(),
+            format!("für {token} "),
+            format!("Bearer:{token}"),
+            format!("_{token}_"),
+            format!("{token}{token}"),
+            format!("a_b_{token}"),
+        ] {
+            assert!(may_hold_a_token(&text));
+            let shown = without_tokens(&text);
+            assert!(
+                !shown.contains(&token[4..24]) && shown.contains("(not repeated)"),
+                "{shown}"
+            );
+        }
+    }
+    let cut = &token[..token.len() - 1];
+    for text in ["", "_", "ci", "a_b", "snake_case_words", "tka_", cut, "ä_ö"] {
+        assert!(!may_hold_a_token(text), "{text}");
+        assert_eq!(without_tokens(text), text);
+    }
+}
