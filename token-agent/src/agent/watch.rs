@@ -7,12 +7,16 @@ use crate::datapath::{Interface, InterfaceState};
 
 impl Agent {
     /// Looks at the interfaces again, and tells what changed.
-    pub(super) fn look(&self, engine: &mut Engine) {
+    ///
+    /// # Errors
+    /// What is to be said if that cannot be done; what is known of them stays as it was then.
+    pub(super) fn look(&self, engine: &mut Engine) -> Result<(), String> {
         match engine.kernel.look() {
             Ok(now) => {
                 self.notes.mend(Degraded::Interfaces);
                 tell_changes(&engine.interfaces, &now);
                 engine.interfaces = now;
+                Ok(())
             }
             Err(error) => {
                 let why = format!(
@@ -21,6 +25,7 @@ impl Agent {
                 if self.notes.degrade(Degraded::Interfaces, &why) {
                     error!("{why}");
                 }
+                Err(why)
             }
         }
     }

@@ -250,7 +250,7 @@ impl Connection {
         let is_overdue = async {
             sleep(lifetime).await;
             if endless.is_set() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         let ended = tokio::select! {

@@ -257,7 +257,7 @@ fn attach_clsact(
         if pin.ifindex != device.index || !pin.kind.is_clsact() {
             continue;
         }
-        if filter.is_some() {
+        if filter.is_some() && ours.is_none() {
             ours = Some(pin);
         } else {
             // What it noted is gone: somebody removed it, or another interface had the number.

@@ -20,6 +20,9 @@ use crate::config::{Config, InterfacePattern};
 const TAKEN_OFF: &str = "the guard is not on it any more: it was detached, or something else took it off; restart the agent to put it on again";
 const APPEARED: &str = "it appeared after the agent started; restart the agent to guard it";
 
+/// How often to ask before an error is believed.
+const TRIES: usize = 3;
+
 /// What was attached, to compare with what is there later.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -94,9 +97,12 @@ impl Watch {
     }
 
     fn is_on_tcx(&self, device: &Device) -> bool {
-        // An error is the interface's: it went since it was listed, or one of the programs did.
-        SchedClassifier::query_tcx(&device.name, TcAttachType::Ingress)
-            .is_ok_and(|(_, programs)| programs.iter().any(|program| program.id() == self.tc))
+        // An error means that the interface went since it was listed, or that somebody
+        // else's program did between two steps of the query; then the next try succeeds.
+        (0..TRIES).any(|_try| {
+            SchedClassifier::query_tcx(&device.name, TcAttachType::Ingress)
+                .is_ok_and(|(_, programs)| programs.iter().any(|program| program.id() == self.tc))
+        })
     }
 }
 
