@@ -10,8 +10,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
-use token_agent::datapath::{Datapath, Program};
-use token_agent_common::reason::Reason;
+use token_agent::datapath::{Datapath, Program, ServiceNumber};
+use token_agent_common::{abi::Mode, reason::Reason};
 use token_agent_tests::{
     frame::{DATA, FIN, Frame, RST},
     guard::Guard,
@@ -251,6 +251,28 @@ fn a_connection_that_ends_makes_room() -> Result<()> {
         let refused = uploads.fill()?;
         assert!(uploads.send(2, FIN | DATA, Uploads::BODY, "the last of it")?);
         assert!(uploads.begin(refused)?);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_connection_that_was_lost_makes_room_too() -> Result<()> {
+    for program in PROGRAMS {
+        let mut uploads = Uploads::new(program)?;
+        let mut flows = uploads.guard.kernel.flows().context("the table")?;
+        let monitor = Some((Mode::Monitor, u64::MAX));
+        uploads
+            .guard
+            .kernel
+            .override_mode(ServiceNumber(1), monitor)?;
+        for (port, payload) in [(1, ""), (2, "more of it")] {
+            assert!(uploads.send(port, DATA, 1_000, "GET / HTTP/1.1\r\nHost: ")?);
+            flows.forget_idle(Duration::ZERO)?;
+            assert_eq!(used(&uploads.guard.kernel), 1);
+            assert!(uploads.send(port, FIN | DATA, 1_022, payload)?);
+            flows.forget_idle(Duration::ZERO)?;
+            assert_eq!(used(&uploads.guard.kernel), 0);
+        }
     }
     Ok(())
 }

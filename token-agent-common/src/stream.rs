@@ -93,11 +93,11 @@ impl Flow {
         now.wrapping_sub(self.used)
     }
 
-    /// Whether what is known ends at `sequence`: there the sender may end the connection.
+    /// Whether the sender may end the connection at `sequence`, as far as is known.
     #[inline(always)]
     #[must_use]
     pub const fn ends_at(&self, sequence: u32) -> bool {
-        self.next == sequence
+        self.is_lost() || !self.is_none() && self.next == sequence
     }
 
     /// Whether bytes up to `sequence` were seen.

@@ -126,6 +126,7 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
             return case.deny(scratch, Reason::Undecided);
         }
         case.count(scratch, Reason::Unjudged, 1);
+        forget_at_end(scratch);
         return Action::Pass;
     }
     let (len, seen) = (segment.len, known.body_bytes(segment.sequence, segment.len));
@@ -174,7 +175,7 @@ fn remember(scratch: &mut Scratch) -> bool {
 fn forget_at_end(scratch: &Scratch) -> bool {
     let Scratch { segment, known, .. } = scratch;
     let end = segment.sequence.wrapping_add(segment.len);
-    let ends = segment.ends() && !known.is_none() && known.ends_at(end);
+    let ends = segment.ends() && known.ends_at(end);
     if ends {
         maps::forget(&segment.flow);
     }
