@@ -1,18 +1,26 @@
 //! Every reason, by `BPF_PROG_TEST_RUN`: bytes in, verdict and counters out, on both programs.
 
-use std::net::IpAddr;
+use std::{
+    cell::Cell,
+    net::{IpAddr, Ipv4Addr},
+    pin::pin,
+    time::Duration,
+};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use token_agent::datapath::{Program, ServiceNumber};
 use token_agent_common::{
-    abi::Mode,
+    abi::{Address, Denial, FlowKey, Mode},
+    digest::Digest,
     reason::Reason,
     verdict::{Audience, TokenEntry, TokenState},
 };
 use token_agent_tests::{
     frame::{ACK, DATA, Frame, SYN, URG},
     guard::{Guard, HOUR, entry, now},
+    host::PATIENCE,
 };
+use tokio::time::timeout;
 
 const SERVICES: &str = r#"
 [[service]]
@@ -204,6 +212,23 @@ fn pipelined_requests_pass_or_fall_together() -> Result<()> {
 }
 
 #[test]
+fn a_cut_head_is_not_made_whole_by_an_earlier_packet() -> Result<()> {
+    let mut guard = guard()?;
+    let good = bearer("good");
+    for program in PROGRAMS {
+        for cut in 1..good.len() {
+            assert!(guard.run(program, &orders(good.as_str()).build())?.0);
+            assert_eq!(
+                guard.run(program, &orders(&good[..cut]).build())?,
+                (false, vec![((ORDERS, true, Reason::Undecided), 1)]),
+                "{program:?}, cut at {cut}"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn bodies_are_no_heads() -> Result<()> {
     let mut guard = guard()?;
     let bait = bearer("revoked");
@@ -244,6 +269,8 @@ fn bodies_are_no_heads() -> Result<()> {
             segment(end - 5, &format!("yyyyy{}", bearer("good"))),
             Reason::Allowed,
         ),
+        nothing("of the body, late", segment(body, &bait)),
+        counted("another head", segment(start, &head), Reason::Allowed),
         nothing(
             "a new connection with the same ports",
             Frame {
@@ -263,6 +290,46 @@ fn bodies_are_no_heads() -> Result<()> {
         ),
     ];
     check(&mut guard, &rows)
+}
+
+#[test]
+fn a_body_may_be_longer_than_the_sequence_space() -> Result<()> {
+    let mut guard = guard()?;
+    let length = 5_000_000_000_u64;
+    let head =
+        format!("PUT / HTTP/1.1\r\nAuthorization: Bearer good\r\nContent-Length: {length}\r\n\r\n");
+    let body = 1_000 + head.len() as u64;
+    let bait = bearer("revoked");
+    let at = |offset: u64| Frame {
+        sequence: (body + offset) as u32,
+        ..orders(bait.as_str())
+    };
+    let nothing = |what, frame| -> Row { (what, frame, true, vec![]) };
+    check(
+        &mut guard,
+        &[
+            allowed("the head", head, 1),
+            nothing("a quarter", at(length / 4)),
+            nothing("half", at(length / 2)),
+            nothing("three quarters", at(length / 4 * 3)),
+            nothing("the last bytes", at(length - bait.len() as u64)),
+            (
+                "behind it",
+                at(length),
+                false,
+                vec![(ORDERS, true, Reason::Revoked, 1)],
+            ),
+            (
+                "a new connection",
+                Frame {
+                    flags: SYN,
+                    ..orders("")
+                },
+                true,
+                vec![],
+            ),
+        ],
+    )
 }
 
 #[test]
@@ -312,6 +379,47 @@ fn services_are_found_by_address_and_port() -> Result<()> {
 }
 
 #[test]
+fn the_very_address_comes_before_any() -> Result<()> {
+    const ANY: u32 = 1;
+    const EXACT: u32 = 2;
+    const OTHER: u32 = 3;
+    let mut guard = Guard::load(
+        r#"
+        [[service]]
+        name = "any"
+        listen = ["*:8080", "0.0.0.0:8081"]
+        [[service]]
+        name = "exact"
+        listen = ["10.0.0.5:8080", "10.0.0.5:8081", "[2001:db8::5]:8080"]
+        [[service]]
+        name = "other"
+        listen = ["10.0.0.5:8082"]
+        "#,
+    )?;
+    let row = |what, server, port, service| -> Row {
+        let frame = Frame::new(address(server), port, get(""));
+        (
+            what,
+            frame,
+            false,
+            vec![(service, true, Reason::Missing, 1)],
+        )
+    };
+    check(
+        &mut guard,
+        &[
+            row("before any", "10.0.0.5", 8080, EXACT),
+            row("before any IPv4", "10.0.0.5", 8081, EXACT),
+            row("IPv6", "2001:db8::5", 8080, EXACT),
+            row("another port", "10.0.0.5", 8082, OTHER),
+            row("another address", "10.0.0.6", 8080, ANY),
+            row("another IPv4 address", "10.0.0.6", 8081, ANY),
+            row("another IPv6 address", "2001:db8::6", 8080, ANY),
+        ],
+    )
+}
+
+#[test]
 fn packets_that_change_the_stream_are_dropped() -> Result<()> {
     let mut guard = guard()?;
     let flagged = |flags, payload: &str| Frame {
@@ -354,6 +462,27 @@ fn packets_that_change_the_stream_are_dropped() -> Result<()> {
         truncated.truncate(60);
         assert_eq!(
             guard.run(program, &truncated)?,
+            (false, vec![((0, true, Reason::BadPacket), 1)])
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_shortest_fragment_is_read_to_its_end() -> Result<()> {
+    let mut guard = Guard::load("[[service]]\nname = \"a\"\nlisten = [\"10.0.0.5:8080\"]\n")?;
+    let fragment = |server| {
+        let mut frame = Frame::new(address(server), 8080, "").build();
+        // The last fragment, with one byte.
+        frame[16..18].copy_from_slice(&[0, 21]);
+        frame[21] = 1;
+        frame.truncate(35);
+        frame
+    };
+    for program in PROGRAMS {
+        assert!(guard.run(program, &fragment("10.0.9.9"))?.0);
+        assert_eq!(
+            guard.run(program, &fragment("10.0.0.5"))?,
             (false, vec![((0, true, Reason::BadPacket), 1)])
         );
     }
@@ -471,6 +600,134 @@ fn the_kernels_clock_ends_an_override() -> Result<()> {
 }
 
 #[test]
+fn a_connection_monitoring_lost_is_denied_once_enforced() -> Result<()> {
+    let mut guard = guard()?;
+    let watched = |payload: &str| Frame::new(address("10.0.0.7"), 8080, payload).build();
+    for program in PROGRAMS {
+        guard.kernel.override_mode(ServiceNumber(WATCHED), None)?;
+        assert!(guard.run(program, &watched("garbage\r\n"))?.0);
+        guard
+            .kernel
+            .override_mode(ServiceNumber(WATCHED), Some((Mode::Enforce, u64::MAX)))?;
+        assert_eq!(
+            guard.run(program, &watched(&bearer("good")))?,
+            (false, vec![((WATCHED, true, Reason::Undecided), 1)])
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn denials_say_what_was_denied() -> Result<()> {
+    let mut guard = guard()?;
+    let mut denials = guard.kernel.denials().context("the first reader")?;
+    let tagged = Frame {
+        vlans: vec![0x8100; 3],
+        ..orders(bearer("good"))
+    };
+    let urgent = Frame {
+        flags: DATA | URG,
+        ..orders(bearer("good"))
+    };
+    let watched = Frame::new(
+        address("10.0.0.7"),
+        8080,
+        bearer("revoked") + &get("").replace("GET", "DELETE"),
+    );
+    let revoked = guard.digest("revoked");
+    let flow = |server| FlowKey {
+        client: Address::new(Ipv4Addr::new(192, 0, 2, 9).to_ipv6_mapped().octets()),
+        server: Address::new(Ipv4Addr::new(10, 0, 0, server).to_ipv6_mapped().octets()),
+        client_port: 40_000,
+        server_port: 8080,
+        reserved: 0,
+    };
+    let denial = |service, flow, enforced: bool, reason, method: &[u8], digest| {
+        let mut denial = Denial {
+            time: 0,
+            method: [0; 8],
+            digest,
+            flow,
+            interface: 1,
+            service,
+            reason: reason as u8,
+            enforced: enforced.into(),
+            reserved: [0; 6],
+        };
+        denial.method[..method.len()].copy_from_slice(method);
+        denial
+    };
+    let orders_row = |reason, method, digest| denial(ORDERS, flow(5), true, reason, method, digest);
+    for program in PROGRAMS {
+        let start = now();
+        for frame in [
+            orders(bearer("revoked")),
+            orders("EHLO example.org\r\n"),
+            orders(bearer("revoked")),
+            urgent.clone(),
+            tagged.clone(),
+            watched.clone(),
+        ] {
+            guard.run(program, &frame.build())?;
+        }
+        let expected = [
+            orders_row(Reason::Revoked, b"GET", revoked),
+            orders_row(Reason::Malformed, b"EHLO", Digest::NONE),
+            orders_row(Reason::Revoked, b"GET", revoked),
+            orders_row(Reason::BadPacket, b"", Digest::NONE),
+            denial(0, FlowKey::NONE, true, Reason::BadPacket, b"", Digest::NONE),
+            denial(WATCHED, flow(7), false, Reason::Revoked, b"GET", revoked),
+            denial(
+                WATCHED,
+                flow(7),
+                false,
+                Reason::Missing,
+                b"DELETE",
+                Digest::NONE,
+            ),
+        ];
+        let mut got = Vec::new();
+        while got.len() < expected.len() {
+            timeout(PATIENCE, denials.drain(|denial| got.push(denial))).await??;
+        }
+        for denial in &mut got {
+            assert!((start..=now()).contains(&denial.time));
+            denial.time = 0;
+        }
+        assert_eq!(got, expected, "{program:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_denial_wakes_who_waits_for_it() -> Result<()> {
+    let mut guard = guard()?;
+    let mut denials = guard.kernel.denials().context("the first reader")?;
+    let told = Cell::new(0);
+    let mut waiting = pin!(denials.drain(|_| told.set(told.get() + 1)));
+    assert!(timeout(Duration::ZERO, &mut waiting).await.is_err());
+    guard.run(Program::Tc, &orders(bearer("revoked")).build())?;
+    timeout(PATIENCE, waiting).await??;
+    assert_eq!(told.get(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn denials_that_find_no_room_are_counted() -> Result<()> {
+    const DENIED: u32 = 20_000;
+    let mut guard = guard()?;
+    let mut denials = guard.kernel.denials().context("the first reader")?;
+    let frame = orders(bearer("revoked")).build();
+    guard.kernel.rehearse(Program::Tc, &frame, DENIED)?;
+    let mut told = 0;
+    timeout(PATIENCE, denials.drain(|_| told += 1)).await??;
+    let lost = guard.kernel.denials_lost()?;
+    assert!(lost > 0);
+    assert_eq!(told + lost, u64::from(DENIED));
+    Ok(())
+}
+
+#[test]
 fn expiry_is_the_kernels_own() -> Result<()> {
     let mut guard = guard()?;
     // Far enough for what comes before it, however busy the machine is.
@@ -482,7 +739,7 @@ fn expiry_is_the_kernels_own() -> Result<()> {
     let frame = orders(bearer("brief")).build();
     assert!(guard.run(Program::Tc, &frame)?.0);
     while now() <= expires {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     // Nobody told the kernel.
     for program in PROGRAMS {

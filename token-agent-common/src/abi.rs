@@ -376,6 +376,11 @@ mod tests {
         assert_eq!(address.octets(), mapped);
         assert_eq!(address, Address::new(mapped));
         assert!(address.is_ipv4() && !Address::NONE.is_ipv4() && !Address::new([1; 16]).is_ipv4());
+        for i in 0..12 {
+            let mut other = mapped;
+            other[i] ^= 1;
+            assert!(!Address::new(other).is_ipv4(), "byte {i}");
+        }
     }
 
     #[test]
@@ -407,6 +412,26 @@ mod tests {
             }
         }
         assert!(seen.iter().all(|seen| *seen));
+    }
+
+    #[test]
+    fn listeners_are_told_apart() {
+        let (here, there) = (Address::ipv4(1), Address::ipv4(2));
+        let keys = [
+            ListenKey::new(Match::Exact, here, 80),
+            ListenKey::new(Match::Exact, here, 81),
+            ListenKey::new(Match::Exact, there, 80),
+            ListenKey::new(Match::Exact, Address::NONE, 80),
+            ListenKey::new(Match::AnyIpv4, here, 80),
+            ListenKey::new(Match::Any, here, 80),
+        ];
+        for (i, key) in keys.iter().enumerate() {
+            assert!(!keys[..i].contains(key));
+        }
+        for matching in [Match::AnyIpv4, Match::Any] {
+            let key = |address| ListenKey::new(matching, address, 80);
+            assert_eq!(key(here), key(there));
+        }
     }
 
     #[test]

@@ -116,6 +116,18 @@ mod tests {
     }
 
     #[test]
+    fn every_byte_is_compared() {
+        let name = [b'a'; Name::MAX];
+        let same = Name::new(core::str::from_utf8(&name).unwrap()).unwrap();
+        for i in 0..Name::MAX {
+            let mut other = name;
+            other[i] = b'b';
+            let other = Name::new(core::str::from_utf8(&other).unwrap()).unwrap();
+            assert!(!same.is(&other), "byte {i}");
+        }
+    }
+
+    #[test]
     fn too_long_is_equal_to_nothing() {
         let mut long = Name::EMPTY;
         for _ in 0..100 {

@@ -219,7 +219,7 @@ impl Reader {
 
     /// An upper bound on the turns a segment of `len` bytes takes. Each one
     /// consumes a byte, fills the window, compresses a block, or is one of the
-    /// few at a request's end; the shortest request has 18 bytes.
+    /// few at a request's end; the shortest request has 16 bytes.
     #[inline(always)]
     #[must_use]
     pub const fn turns(len: u32) -> u32 {

@@ -138,3 +138,17 @@ impl Default for Window {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_stands_behind_the_payload() {
+        let mut window = Window::new();
+        for count in (1..=CAPACITY).rev() {
+            window.fill(&[1; CAPACITY][..count]);
+            assert_eq!(window.word(count as u32 - 1) as u16, 1, "{count} bytes");
+        }
+    }
+}

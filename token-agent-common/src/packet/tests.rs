@@ -135,6 +135,13 @@ fn refuses_what_it_cannot_read() {
         frame.extend(packet);
         read(&frame).0
     };
+    // The client's own MAC address, in case one goes on reading where the bytes begin.
+    let far6 = |mac: [u8; 6], extensions: &[(u8, usize)]| {
+        let mut frame = ethernet(ETHERTYPE_IPV6, &[]);
+        frame[6..12].copy_from_slice(&mac);
+        frame.extend(ipv6(extensions, &body));
+        read(&frame).0
+    };
     let mut fragment = ethernet(ETHERTYPE_IPV6, &[]);
     fragment.extend(ipv6(&[(FRAGMENT, 8)], &body));
     assert_eq!(
@@ -149,7 +156,11 @@ fn refuses_what_it_cannot_read() {
         ("wrong version", frame4(|p| p[0] = 0x55), Frame::Unreadable),
         (
             "short header length",
-            frame4(|p| p[0] = 0x44),
+            frame4(|p| {
+                p[0] = 0x44;
+                // What would be the data offset then.
+                p[16 + 12] = 0x50;
+            }),
             Frame::Unreadable,
         ),
         (
@@ -160,6 +171,14 @@ fn refuses_what_it_cannot_read() {
         (
             "total of zero",
             frame4(|p| p[2..4].fill(0)),
+            Frame::Unreadable,
+        ),
+        (
+            "UDP, total below the header",
+            frame4(|p| {
+                p[9] = UDP;
+                p[3] = 19;
+            }),
             Frame::Unreadable,
         ),
         ("truncated", frame4(|p| p.truncate(19)), Frame::Unreadable),
@@ -227,6 +246,48 @@ fn refuses_what_it_cannot_read() {
         (
             "v6 chain past what is looked at",
             frame6(&[(DESTINATION_OPTIONS, 80)], |_| ()),
+            Frame::Unreadable,
+        ),
+        (
+            "v6 extension past what is looked at",
+            far6(
+                [UDP, 0, 0, 0, 0, 0],
+                &[(DESTINATION_OPTIONS, 80), (DESTINATION_OPTIONS, 8)],
+            ),
+            Frame::Unreadable,
+        ),
+        (
+            "v6 fragment header past what is looked at",
+            far6(
+                [UDP, 0, 0, 0, 0, 0],
+                &[(DESTINATION_OPTIONS, 80), (FRAGMENT, 8)],
+            ),
+            Frame::Unreadable,
+        ),
+        (
+            "v6 TCP partly past what is looked at",
+            far6([0, 0, 0, 0, 0x50, 0x10], &[(DESTINATION_OPTIONS, 72)]),
+            Frame::Unreadable,
+        ),
+        (
+            "v6 chain of too many",
+            frame6(&[(DESTINATION_OPTIONS, 8); 9], |_| ()),
+            Frame::Unreadable,
+        ),
+        (
+            "v6 extension past the end",
+            frame6(&[(DESTINATION_OPTIONS, 8)], |p| {
+                p[5] = 4;
+                p[40] = UDP;
+            }),
+            Frame::Unreadable,
+        ),
+        (
+            "v6 fragment header past the end",
+            frame6(&[(FRAGMENT, 8)], |p| {
+                p[5] = 4;
+                p[40] = UDP;
+            }),
             Frame::Unreadable,
         ),
         (

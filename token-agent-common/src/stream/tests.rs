@@ -29,7 +29,16 @@ struct Outcome {
     flow: Option<Flow>,
 }
 
+fn reader() -> Reader {
+    Reader::new(&KeyWords::new(&KEY))
+}
+
 fn read(payload: &[u8], sequence: u32, flow: Option<Flow>) -> Outcome {
+    read_with(&mut reader(), payload, sequence, flow)
+}
+
+/// The same with a reader that may have read other segments before.
+fn read_with(reader: &mut Reader, payload: &[u8], sequence: u32, flow: Option<Flow>) -> Outcome {
     let key = KeyWords::new(&KEY);
     let rule = CredentialRule::new(
         Name::new("authorization").unwrap(),
@@ -51,7 +60,6 @@ fn read(payload: &[u8], sequence: u32, flow: Option<Flow>) -> Outcome {
         };
     }
     let mut window = Window::new();
-    let mut reader = Reader::new(&key);
     reader.begin(body, len);
     let mut requests = Vec::new();
     for _ in 0..Reader::turns(len) {
@@ -61,7 +69,13 @@ fn read(payload: &[u8], sequence: u32, flow: Option<Flow>) -> Outcome {
         };
         match reader.turn(&mut window, &rules, fill) {
             Turn::Going => {}
-            Turn::Request(credential) => requests.push(credential),
+            Turn::Request(credential) => {
+                // Reading began at the request's very first byte.
+                let method = reader.head.method();
+                let methods = [b"GET\0\0\0\0\0", b"POST\0\0\0\0", b"PUT\0\0\0\0\0"];
+                assert!(methods.contains(&&method), "{method:?}");
+                requests.push(credential);
+            }
             Turn::Lost(reason) => {
                 return Outcome {
                     requests,
@@ -108,6 +122,62 @@ fn pipelined_requests_are_told_apart() {
 }
 
 #[test]
+fn a_request_leaves_nothing_to_the_next() {
+    for (first, next, reason) in [
+        ("GET / HTTP/1.0", "GET / HTTP/0.0", Reason::Malformed),
+        ("GET / HTTP/1.1", "CONNECT a:1 HTTP/1.1", Reason::Undecided),
+    ] {
+        let got = read(format!("{first}\r\n\r\n{next}\r\n\r\n").as_bytes(), 0, None);
+        assert_eq!((got.requests.len(), got.lost), (1, Some(reason)), "{next}");
+    }
+}
+
+#[test]
+fn a_token_leaves_nothing_to_the_next() {
+    let tokens = [1, 64, 65, 1024, 1025, 2049, 3500].map(|len| "k".repeat(len));
+    for first in &tokens {
+        for second in &tokens {
+            let got = read(
+                (request(first, 0) + &request(second, 0)).as_bytes(),
+                0,
+                None,
+            );
+            assert_eq!(got.requests, [Ok(digest(first)), Ok(digest(second))]);
+        }
+    }
+}
+
+#[test]
+fn every_head_has_the_whole_limit() {
+    let payload = request(&"k".repeat(8000), 0).repeat(10);
+    let got = read(payload.as_bytes(), 0, None);
+    assert_eq!((got.requests.len(), got.lost), (10, None));
+}
+
+#[test]
+fn a_segment_leaves_nothing_to_the_next() {
+    let first = request(&"k".repeat(200), 3000) + "x";
+    let mut reader = reader();
+    for next in [
+        request("next", 0),
+        request("next", 9),
+        " / HTTP/1.1\r\n\r\n".into(),
+    ] {
+        let expected = read(next.as_bytes(), 7, None);
+        for cut in 1..=first.len() {
+            read_with(&mut reader, &first.as_bytes()[..cut], 0, None);
+            let got = read_with(&mut reader, next.as_bytes(), 7, None);
+            assert_eq!(got, expected, "{next:?} behind {cut} bytes");
+            // Reading ends before the segment does.
+            let broken = String::from(&first[..cut]) + "\0\0\0\0";
+            read_with(&mut reader, broken.as_bytes(), 0, None);
+            let got = read_with(&mut reader, next.as_bytes(), 7, None);
+            assert_eq!(got, expected, "{next:?} behind {cut} bytes, broken");
+        }
+    }
+}
+
+#[test]
 fn a_head_must_be_whole() {
     let payload = request("abc", 0);
     for cut in 1..payload.len() {
@@ -133,6 +203,20 @@ fn a_head_must_be_whole() {
             Some(Reason::Undecided)
         );
     }
+}
+
+#[test]
+fn bytes_that_cannot_be_had_are_no_request() {
+    let key = KeyWords::new(&KEY);
+    let rule = CredentialRule::new(Name::EMPTY, Name::EMPTY, Charset::Visible);
+    let rules = Rules {
+        credential: &rule,
+        key: &key,
+    };
+    let mut reader = reader();
+    reader.begin(0, 100);
+    let turn = reader.turn(&mut Window::new(), &rules, |_, _, _| false);
+    assert_eq!(turn, Turn::Lost(Reason::Undecided));
 }
 
 #[test]
@@ -188,6 +272,30 @@ fn what_fills_a_gap_is_judged() {
     assert_eq!(ahead.requests, [Ok(digest("next"))]);
     let late = read(missing.as_bytes(), body + 100, ahead.flow);
     assert_eq!(late.requests, [Ok(digest("missing"))]);
+}
+
+#[test]
+fn bodies_are_measured_to_the_byte() {
+    const LENGTH: u32 = 9;
+    for start in [100, u32::MAX - 4] {
+        for seen in 0..=LENGTH {
+            let flow = Flow {
+                left: u64::from(LENGTH - seen),
+                next: start.wrapping_add(seen),
+                start,
+                state: state::KNOWN,
+                used: 0,
+            };
+            for at in 0..=LENGTH + 3 {
+                for len in 1..=LENGTH + 3 {
+                    let got = flow.body_bytes(start.wrapping_add(at), len);
+                    let expected = LENGTH.saturating_sub(at).min(len);
+                    assert_eq!(got, expected, "{len} bytes at {at}, {seen} seen");
+                }
+            }
+            assert_eq!(flow.body_bytes(start.wrapping_sub(1), 5), 0);
+        }
+    }
 }
 
 #[test]
