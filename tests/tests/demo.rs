@@ -15,6 +15,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use tempfile::NamedTempFile;
 use token_agent_tests::host::{Namespace, Nginx, Process, curl, wait_for};
 
 const URL: &str = "http://127.0.0.1:8080/";
@@ -38,16 +39,22 @@ struct Shown {
     commands: Vec<String>,
     /// What it has told of verdicts and changes.
     told: Vec<String>,
+    errors: NamedTempFile,
 }
 
 impl Shown {
     fn start(host: &Namespace, args: &[&str]) -> Result<Self> {
-        let (process, output) = Process::follow(demo(host).args(args))?;
+        let errors = NamedTempFile::new()?;
+        let (process, output) = Process::follow(demo(host).args(args).stderr(errors.reopen()?))?;
         let mut output = BufReader::new(output);
         let mut commands = Vec::new();
         loop {
             let mut line = String::new();
-            ensure!(output.read_line(&mut line)? > 0, "the demo ended");
+            ensure!(
+                output.read_line(&mut line)? > 0,
+                "the demo ended: {}",
+                fs::read_to_string(&errors)?
+            );
             if let Some(command) = line.strip_prefix("    ") {
                 commands.push(command.trim_end().to_owned());
             }
@@ -57,6 +64,7 @@ impl Shown {
                     output,
                     commands,
                     told: Vec::new(),
+                    errors,
                 });
             }
         }
@@ -192,6 +200,8 @@ fn the_guard_goes_with_the_agent_and_with_the_demo() -> Result<()> {
     let directory = shown.directory()?;
     kill(agent_of(&shown.process)?, Signal::SIGKILL)?;
     assert_eq!(shown.process.wait()?, Some(1));
+    let errors = fs::read_to_string(&shown.errors)?;
+    ensure!(errors.contains("the agent has ended"), "{errors}");
     ensure!(!directory.exists(), "{} is left", directory.display());
     assert_unguarded(&host)?;
 

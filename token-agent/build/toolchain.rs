@@ -193,8 +193,9 @@ fn find_compiler() -> Result<Compiler, Findings> {
         Ok(name) if name == "nightly" || name.starts_with("nightly-") => {
             check_nightly(name).map_err(|finding| vec![finding])
         }
-        Ok("") | Err(env::VarError::NotPresent) => check_debian()
-            .or_else(|debian| check_nightly("nightly").map_err(|nightly| vec![debian, nightly])),
+        Ok("") | Err(env::VarError::NotPresent) => check_debian().or_else(|debian| {
+            check_nightly("nightly").map_err(|nightly| vec![debian, format!("or else {nightly}")])
+        }),
         Ok(_) | Err(env::VarError::NotUnicode(_)) => Err(vec![format!(
             "{OVERRIDE} must be `debian`, `nightly` or `nightly-YYYY-MM-DD`"
         )]),

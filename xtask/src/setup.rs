@@ -37,7 +37,7 @@ struct Tool {
     is_there: fn() -> bool,
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 7] = [
     Tool {
         package: "curl",
         why: "the tests' client",
@@ -67,6 +67,11 @@ const TOOLS: [Tool; 6] = [
         package: "pkg-config",
         why: "finds system libraries for build scripts",
         is_there: || process::find("pkg-config").is_some(),
+    },
+    Tool {
+        package: "python3",
+        why: "the tests' other server and client",
+        is_there: || process::find("python3").is_some(),
     },
 ];
 
