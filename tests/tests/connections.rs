@@ -139,6 +139,32 @@ fn a_restart_within_a_body_opens_nothing() -> Result<()> {
 }
 
 #[test]
+fn a_head_in_pieces_hides_nothing() -> Result<()> {
+    let host = Namespace::new()?;
+    let nginx = Nginx::start(&host, &["8080"])?;
+    let agent = Agent::start(&host, GUARD_LO)?;
+    let (_, good) = agent.issue(&[])?;
+    let revoked = issue_revoked(&agent)?;
+    let bait = bait(&good);
+    let length = format!("Content-Length: {}\r\n", bait.len());
+    let head = request("POST", "upload", &good, &length);
+    let hidden = request("GET", "denied", &revoked, "");
+    let script = format!(
+        "import socket,time\n\
+         c=socket.create_connection(('127.0.0.1',8080)); c.setsockopt(6,1,1)\n\
+         for part in (b{:?},b{:?},b{:?}):\n\
+         \x20 c.sendall(part); time.sleep(.002)\n\
+         time.sleep(2)\n",
+        &head[..30],
+        &head[30..],
+        bait + &hidden
+    );
+    run(host.command("python3").args(["-c", &script]))?;
+    assert_unseen(&nginx, "denied");
+    Ok(())
+}
+
+#[test]
 fn a_full_table_of_connections_opens_nothing() -> Result<()> {
     let host = Namespace::new()?;
     let nginx = Nginx::start(&host, &["8080"])?;
@@ -194,7 +220,10 @@ impl Uploads {
         if !passed {
             let (_, _, reason) = counted[0].0;
             assert!(
-                matches!(reason, Reason::Undecided | Reason::Malformed),
+                matches!(
+                    reason,
+                    Reason::Undecided | Reason::Malformed | Reason::Unknown
+                ),
                 "{reason:?}"
             );
         }
@@ -231,6 +260,98 @@ fn a_full_table_denies_what_it_cannot_remember() -> Result<()> {
             uploads.send(refused, DATA, 1_000, &whole)?,
             "needs no memory"
         );
+    }
+    Ok(())
+}
+
+/// Numbers the bytes of a connection whose segments are dropped and sent again.
+struct Client {
+    uploads: Uploads,
+    port: u16,
+}
+
+impl Client {
+    fn send(&mut self, sequence: usize, payload: &str) -> Result<bool> {
+        self.uploads
+            .send(self.port, DATA, 1_000 + u32::try_from(sequence)?, payload)
+    }
+}
+
+/// A request that hides what follows it, where it is read as one.
+fn hiding(token: &str) -> String {
+    bait(token) + &request("GET", "denied", "bad", "")
+}
+
+#[test]
+fn what_lies_behind_something_denied_waits_for_it() -> Result<()> {
+    for program in PROGRAMS {
+        let mut client = Client {
+            uploads: Uploads::new(program)?,
+            port: 1,
+        };
+        let length = bait("good").len();
+        let head = request(
+            "POST",
+            "up",
+            "good",
+            &format!("Content-Length: {length}\r\n"),
+        );
+        let hiding = hiding("good");
+        // A head in two pieces, and behind it what would hide a request.
+        assert!(!client.send(0, &head[..30])?);
+        assert!(!client.send(30, &head[30..])?);
+        assert!(!client.send(head.len(), &hiding)?);
+        // Sent again in one piece, the head passes; the rest is then what it is.
+        assert!(client.send(0, &head)?);
+        assert!(!client.send(head.len(), &hiding)?);
+        // The same for one that comes before the denied one was sent again.
+        let behind = head.len() + hiding.len();
+        assert!(!client.send(behind, &request("GET", "after", "good", ""))?);
+        assert!(!client.send(head.len(), &hiding)?);
+        assert!(client.send(head.len(), &bait("good"))?);
+        assert!(client.send(head.len() + length, &request("GET", "next", "good", ""))?);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_body_sent_again_with_its_head_is_no_longer_for_that() -> Result<()> {
+    for program in PROGRAMS {
+        let mut client = Client {
+            uploads: Uploads::new(program)?,
+            port: 1,
+        };
+        let (head, body) = (Uploads::HEAD, "x".repeat(100));
+        let whole = format!("{head}{body}");
+        assert!(client.send(0, &whole[..head.len() + 10])?);
+        assert!(client.send(0, &whole[..head.len() + 60])?);
+        assert!(client.send(head.len() + 60, &body[60..])?);
+        assert!(!client.send(whole.len(), &request("GET", "denied", "bad", ""))?);
+    }
+    Ok(())
+}
+
+#[test]
+fn only_a_reset_ends_a_connection_that_was_lost_or_held() -> Result<()> {
+    for program in PROGRAMS {
+        let mut uploads = Uploads::new(program)?;
+        let service = ServiceNumber(1);
+        let monitor = Some((Mode::Monitor, u64::MAX));
+        uploads.guard.kernel.override_mode(service, monitor)?;
+        assert!(uploads.send(1, DATA, 1_000, "GET / HTTP/1.1\r\nHost: ")?);
+        uploads.guard.kernel.override_mode(service, None)?;
+        assert!(!uploads.send(2, DATA, 1_000, "GET / HTTP/1.1\r\nHost: ")?);
+        let whole = request("GET", "whole", "good", "");
+        for (port, sequence) in [(1, 1_022), (2, 1_022)] {
+            for (flags, passes) in [(FIN | DATA, false), (RST, true)] {
+                assert!(uploads.send(port, flags, sequence, "")?);
+                assert_eq!(
+                    uploads.send(port, DATA, sequence, &whole)?,
+                    passes,
+                    "port {port}, flags {flags}"
+                );
+            }
+        }
     }
     Ok(())
 }

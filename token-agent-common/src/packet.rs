@@ -100,6 +100,13 @@ impl Segment {
         self.flags & (flag::FIN | flag::RST) != 0
     }
 
+    /// Whether the connection is over with it, and nothing is sent again.
+    #[inline(always)]
+    #[must_use]
+    pub const fn resets(&self) -> bool {
+        self.flags & flag::RST != 0
+    }
+
     /// Whether the segment opens a connection.
     #[inline(always)]
     #[must_use]

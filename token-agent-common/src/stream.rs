@@ -42,6 +42,8 @@ mod state {
     pub(super) const KNOWN: u32 = 1;
     /// Nothing is known of the stream's framing any more (monitor mode only).
     pub(super) const LOST: u32 = 2;
+    /// What stands at `next` was denied, and may be sent again.
+    pub(super) const HELD: u32 = 3;
 }
 
 /// A time of the monotonic clock, given in nanoseconds, as a [`Flow`] keeps it:
@@ -73,6 +75,27 @@ impl Flow {
         }
     }
 
+    /// A connection on which what stands at `sequence` was denied: what lies behind
+    /// is not judged before something passes there.
+    #[inline(always)]
+    #[must_use]
+    pub const fn held(sequence: u32, now: u32) -> Self {
+        Self {
+            left: 0,
+            next: sequence,
+            start: sequence,
+            state: state::HELD,
+            used: now,
+        }
+    }
+
+    /// Whether nothing passed since something was denied.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        self.state == state::HELD
+    }
+
     /// Whether there is nothing to remember.
     #[inline(always)]
     #[must_use]
@@ -93,11 +116,11 @@ impl Flow {
         now.wrapping_sub(self.used)
     }
 
-    /// Whether the sender may end the connection at `sequence`, as far as is known.
+    /// Whether the sender may end the connection at `sequence`: all before it was seen.
     #[inline(always)]
     #[must_use]
     pub const fn ends_at(&self, sequence: u32) -> bool {
-        self.is_lost() || !self.is_none() && self.next == sequence
+        self.state == state::KNOWN && self.next == sequence
     }
 
     /// Whether bytes up to `sequence` were seen.
@@ -139,11 +162,13 @@ impl Flow {
         self
     }
 
-    /// Whether every byte before `sequence` was seen, or is of the body.
+    /// Whether every byte before `sequence` was seen, or is of the body, or
+    /// nothing is remembered.
     #[inline(always)]
-    const fn reaches(&self, sequence: u32) -> bool {
+    #[must_use]
+    pub const fn reaches(&self, sequence: u32) -> bool {
         let ahead = sequence.wrapping_sub(self.next) as i32;
-        ahead <= 0 || ahead as u64 <= self.left
+        self.is_none() || ahead <= 0 || ahead as u64 <= self.left
     }
 }
 
@@ -186,6 +211,8 @@ pub struct Reader {
     told: u32,
     /// 1 if the segment holds anything but line ends between requests.
     has_content: u32,
+    /// 1 if it holds a request.
+    requests: u32,
 }
 
 impl Reader {
@@ -201,6 +228,7 @@ impl Reader {
             cursor: Cursor::NONE,
             told: 0,
             has_content: 0,
+            requests: 0,
         }
     }
 
@@ -215,6 +243,7 @@ impl Reader {
         self.cursor = Cursor::NONE;
         self.told = 0;
         self.has_content = (body > 0) as u32;
+        self.requests = 0;
     }
 
     /// An upper bound on the turns a segment of `len` bytes takes. Each one
@@ -281,6 +310,7 @@ impl Reader {
         }
         self.told = 1;
         self.has_content = 1;
+        self.requests = 1;
         Turn::Request(self.head.credential())
     }
 
@@ -301,17 +331,18 @@ impl Reader {
             if !self.is_in_body() {
                 return Flow::NONE;
             }
-            flow.state = state::KNOWN;
             flow.next = sequence;
             flow.start = sequence.wrapping_add(self.body_start);
         } else if !known.reaches(sequence) {
             // Nothing is known of what comes late to fill the gap.
             flow.start = sequence;
         }
+        flow.state = state::KNOWN;
         let is_news = !flow.has_seen(sequence.wrapping_add(self.len));
         flow = flow.after(sequence, self.len, now);
-        if is_news {
-            flow.left = flow.left.saturating_add(self.body);
+        // Whose head was read, that body is the one the segment ends in.
+        if is_news && self.requests != 0 {
+            flow.left = self.body;
         }
         flow
     }

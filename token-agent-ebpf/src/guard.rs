@@ -4,7 +4,7 @@ use core::{ffi::c_void, hint::black_box};
 
 use aya_ebpf::helpers::generated::bpf_loop;
 use token_agent_common::{
-    abi::{FlowKey, ListenKey, Match},
+    abi::{FlowKey, ListenKey, Match, ServicePolicy, Settings},
     digest::Digest,
     http1::Rules,
     packet::Frame,
@@ -115,7 +115,7 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
     if segment.len == 0 {
         if segment.ends() {
             maps::recall(&segment.flow, known);
-            forget_at_end(scratch);
+            forget_at_end(scratch, case);
         }
         return Action::Pass;
     }
@@ -126,14 +126,19 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
             return case.deny(scratch, Reason::Undecided);
         }
         case.count(scratch, Reason::Unjudged, 1);
-        forget_at_end(scratch);
+        forget_at_end(scratch, case);
         return Action::Pass;
+    }
+    if !known.reaches(segment.sequence) && case.enforces() {
+        // What comes late to fill the gap could make it something else than it seems.
+        scratch.reader.head.reset();
+        return case.deny(scratch, Reason::Undecided);
     }
     let (len, seen) = (segment.len, known.body_bytes(segment.sequence, segment.len));
     scratch.reader.begin(seen, len);
     if seen == len {
         // That the table is full cannot be: it is there already.
-        remember(scratch);
+        remember(scratch, case.settings, case.policy);
         return Action::Pass;
     }
     scratch.allowed = 0;
@@ -142,6 +147,7 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
     let (outcome, allowed) = (scratch.outcome, scratch.allowed);
     if outcome == Outcome::Denied as u32 {
         // The whole segment is dropped: nothing of it happened.
+        hold(scratch);
         return Action::Drop;
     }
     if outcome == Outcome::Lost as u32 {
@@ -150,7 +156,9 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
     } else {
         let is_telling = scratch.reader.is_in_body() || !scratch.known.is_none();
         // What could not be remembered would have the body's next segment taken for a head.
-        if outcome != Outcome::End as u32 || is_telling && !remember(scratch) {
+        if outcome != Outcome::End as u32
+            || is_telling && !remember(scratch, case.settings, case.policy)
+        {
             return case.deny(scratch, Reason::Undecided);
         }
     }
@@ -160,22 +168,38 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
     Action::Pass
 }
 
+/// Remembers where a segment was denied, unless more is known of the connection.
+#[inline(never)]
+fn hold(scratch: &mut Scratch) {
+    let Scratch { segment, known, .. } = scratch;
+    if known.is_none() || known.is_held() {
+        *known = Flow::held(segment.sequence, maps::now());
+        // If the table is full, the connection is judged as one of which nothing is known.
+        maps::remember(&segment.flow, known);
+    }
+}
+
 /// Remembers what reading the segment has told of the connection; false if the table is full.
 ///
 /// A function of its own in the kernel too, for its stack.
 #[inline(never)]
-fn remember(scratch: &mut Scratch) -> bool {
+fn remember(scratch: &mut Scratch, settings: &Settings, policy: &ServicePolicy) -> bool {
     let sequence = scratch.segment.sequence;
     scratch.known = scratch.reader.flow(sequence, &scratch.known, maps::now());
-    forget_at_end(scratch) || maps::remember(&scratch.segment.flow, &scratch.known)
+    forget_at_end(scratch, Case { settings, policy })
+        || maps::remember(&scratch.segment.flow, &scratch.known)
 }
 
 /// Forgets the connection if the segment ends it.
 #[inline(always)]
-fn forget_at_end(scratch: &Scratch) -> bool {
+fn forget_at_end(scratch: &Scratch, case: Case<'_>) -> bool {
     let Scratch { segment, known, .. } = scratch;
     let end = segment.sequence.wrapping_add(segment.len);
-    let ends = segment.ends() && known.ends_at(end);
+    // Behind a FIN what was denied can still be sent again, behind a RST nothing.
+    let ends = segment.ends()
+        && (known.ends_at(end)
+            || known.is_held() && segment.resets()
+            || known.is_lost() && (segment.resets() || !case.enforces()));
     if ends {
         maps::forget(&segment.flow);
     }

@@ -35,6 +35,11 @@ pub(super) const NAME: &str = "FLOWS";
 /// servers wait for the rest of a body.
 const IDLE: Duration = Duration::from_secs(60 * 60);
 
+/// The same for one on which nothing has passed since something was denied:
+/// longer than its sender waits between two tries. Who has no token must not
+/// fill the table for long.
+const IDLE_HELD: Duration = Duration::from_secs(5 * 60);
+
 /// The table of connections, to be kept in order.
 pub struct Flows {
     map: HashMap<MapData, Raw<FlowKey>, Raw<Flow>>,
@@ -61,20 +66,26 @@ impl Flows {
         Ok(Self { map, used })
     }
 
-    /// Forgets the connections of which nothing was heard for an hour at `now`, a
-    /// time of the monotonic clock. The kernel removes those that it sees end.
+    /// Forgets the connections of which nothing was heard for an hour (or five
+    /// minutes, if nothing passed since something was denied) at `now`, a time
+    /// of the monotonic clock. The kernel removes those that it sees end.
     ///
     /// # Errors
     /// The kernel's.
     pub fn forget_idle(&mut self, now: Duration) -> Result<(), DatapathError> {
         let now = stream::ticks(now.as_nanos() as u64);
-        let longest = stream::ticks(IDLE.as_nanos() as u64);
+        let longest = |flow: &Flow| {
+            let idle = if flow.is_held() { IDLE_HELD } else { IDLE };
+            stream::ticks(idle.as_nanos() as u64)
+        };
         let mut idle = Vec::new();
         let mut used = 0;
         for entry in self.map.iter() {
             match entry {
                 // The kernel may have changed it since `now` was read.
-                Ok((key, flow)) if flow.0.idle(now).cast_signed() > longest.cast_signed() => {
+                Ok((key, flow))
+                    if flow.0.idle(now).cast_signed() > longest(&flow.0).cast_signed() =>
+                {
                     idle.push(key);
                 }
                 Ok(_) => used += 1,
@@ -105,7 +116,9 @@ impl std::fmt::Debug for Flows {
 /// Makes sure that what is pinned, if anything, is a table that this version can go on with.
 pub(super) fn prepare(pins: &Pins, config: &Config) -> Result<(), DatapathError> {
     let path = pins.flows();
-    if path.exists() && !fits(&path, config).unwrap_or(false) {
+    // Without a guard, connections went on unseen.
+    let is_stale = pins.list()?.is_empty() || !fits(&path, config).unwrap_or(false);
+    if path.exists() && is_stale {
         pins.remove_flows()?;
     }
     Ok(())
