@@ -1,12 +1,12 @@
 //! The guard's programs and maps, loaded but attached to nothing.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 use token_agent::{
     config::{self, Config},
-    datapath::{Datapath, Program, ServiceNumber},
+    datapath::{Datapath, Flows, Program, ServiceNumber},
     token::key::HashKey,
 };
 use token_agent_common::{
@@ -20,6 +20,8 @@ use token_agent_common::{
 pub struct Guard {
     /// The programs and maps.
     pub kernel: Datapath,
+    /// What it remembers of connections.
+    pub flows: Flows,
     key: HashKey,
     _dir: TempDir,
 }
@@ -57,9 +59,11 @@ impl Guard {
         let text = format!("[datapath]\ninterfaces = [\"lo\"]\nmax_tokens = 1024\n{services}");
         let config = configuration(dir.path(), &text)?;
         let key = HashKey::load_or_create(dir.path(), false)?;
-        let kernel = Datapath::load(&config, &key).context("loading the guard")?;
+        let mut kernel = Datapath::load(&config, &key).context("loading the guard")?;
+        let flows = kernel.flows().context("the table of connections")?;
         Ok(Self {
             kernel,
+            flows,
             key,
             _dir: dir,
         })
@@ -103,11 +107,29 @@ impl Guard {
             .collect())
     }
 
-    /// Whether the frame passes, and what was counted.
+    /// Whether the frame passes, and what was counted; it is the first of its connection.
     ///
     /// # Errors
     /// The kernel's.
     pub fn run(&mut self, program: Program, frame: &[u8]) -> Result<(bool, Vec<(Place, u64)>)> {
+        self.forget()?;
+        self.go_on(program, frame)
+    }
+
+    /// Makes it forget all connections.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn forget(&mut self) -> Result<()> {
+        const LATER: Duration = Duration::from_secs(1 << 30);
+        Ok(self.flows.forget_idle(LATER)?)
+    }
+
+    /// The same for a frame of a connection that may be known.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn go_on(&mut self, program: Program, frame: &[u8]) -> Result<(bool, Vec<(Place, u64)>)> {
         let before = self.counters()?;
         let passed = self.kernel.rehearse(program, frame, 1)?.passed;
         let counted = self

@@ -216,7 +216,7 @@ impl Uploads {
             sequence,
             ..Frame::new("10.0.0.5".parse()?, 8080, payload)
         };
-        let (passed, counted) = self.guard.run(self.program, &frame.build())?;
+        let (passed, counted) = self.guard.go_on(self.program, &frame.build())?;
         if !passed {
             let (_, _, reason) = counted[0].0;
             assert!(
@@ -381,7 +381,6 @@ fn a_connection_that_ends_makes_room() -> Result<()> {
 fn a_connection_that_was_lost_makes_room_too() -> Result<()> {
     for program in PROGRAMS {
         let mut uploads = Uploads::new(program)?;
-        let mut flows = uploads.guard.kernel.flows().context("the table")?;
         let monitor = Some((Mode::Monitor, u64::MAX));
         uploads
             .guard
@@ -389,10 +388,10 @@ fn a_connection_that_was_lost_makes_room_too() -> Result<()> {
             .override_mode(ServiceNumber(1), monitor)?;
         for (port, payload) in [(1, ""), (2, "more of it")] {
             assert!(uploads.send(port, DATA, 1_000, "GET / HTTP/1.1\r\nHost: ")?);
-            flows.forget_idle(Duration::ZERO)?;
+            uploads.guard.flows.forget_idle(Duration::ZERO)?;
             assert_eq!(used(&uploads.guard.kernel), 1);
             assert!(uploads.send(port, FIN | DATA, 1_022, payload)?);
-            flows.forget_idle(Duration::ZERO)?;
+            uploads.guard.flows.forget_idle(Duration::ZERO)?;
             assert_eq!(used(&uploads.guard.kernel), 0);
         }
     }
@@ -405,11 +404,16 @@ fn an_idle_connection_makes_room_and_no_other() -> Result<()> {
     for program in PROGRAMS {
         let mut uploads = Uploads::new(program)?;
         let refused = uploads.fill()?;
-        let mut flows = uploads.guard.kernel.flows().context("the table")?;
-        flows.forget_idle(now()? + Duration::from_secs(3_500))?;
+        uploads
+            .guard
+            .flows
+            .forget_idle(now()? + Duration::from_secs(3_500))?;
         assert!(!uploads.begin(refused)?);
         assert!(used(&uploads.guard.kernel) >= u32::from(Uploads::ROOM / 2));
-        flows.forget_idle(now()? + Duration::from_secs(3_700))?;
+        uploads
+            .guard
+            .flows
+            .forget_idle(now()? + Duration::from_secs(3_700))?;
         assert_eq!(used(&uploads.guard.kernel), 0);
         assert!(uploads.begin(refused)?);
         assert!(

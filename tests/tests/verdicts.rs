@@ -17,7 +17,7 @@ use token_agent_common::{
 };
 use token_agent_tests::{
     frame::{ACK, DATA, Frame, SYN, URG},
-    guard::{Guard, HOUR, entry, now},
+    guard::{Guard, HOUR, Place, entry, now},
     host::PATIENCE,
 };
 use tokio::time::timeout;
@@ -78,15 +78,28 @@ fn guard() -> Result<Guard> {
 /// A row: what it is, the frame, whether it passes, and what is counted for whom.
 type Row = (&'static str, Frame, bool, Vec<(u32, bool, Reason, u64)>);
 
+/// Each row is a connection of its own.
 fn check(guard: &mut Guard, rows: &[Row]) -> Result<()> {
+    check_each(guard, rows, Guard::run)
+}
+
+/// The rows follow each other on the connections they name.
+fn check_in_order(guard: &mut Guard, rows: &[Row]) -> Result<()> {
+    check_each(guard, rows, Guard::go_on)
+}
+
+type Run = fn(&mut Guard, Program, &[u8]) -> Result<(bool, Vec<(Place, u64)>)>;
+
+fn check_each(guard: &mut Guard, rows: &[Row], run: Run) -> Result<()> {
     for program in PROGRAMS {
+        guard.forget()?;
         for (what, frame, passes, counted) in rows {
             // The kernel makes test packets of at most a page at TC; long ones
             // are sent for real, in `enforcement.rs`.
             if program == Program::Tc && frame.payload.len() > 3_500 {
                 continue;
             }
-            let (passed, got) = guard.run(program, &frame.build())?;
+            let (passed, got) = run(guard, program, &frame.build())?;
             let expected: Vec<_> = counted
                 .iter()
                 .map(|(service, enforced, reason, count)| ((*service, *enforced, *reason), *count))
@@ -289,7 +302,7 @@ fn bodies_are_no_heads() -> Result<()> {
             1,
         ),
     ];
-    check(&mut guard, &rows)
+    check_in_order(&mut guard, &rows)
 }
 
 #[test]
@@ -305,7 +318,7 @@ fn a_body_may_be_longer_than_the_sequence_space() -> Result<()> {
         ..orders(bait.as_str())
     };
     let nothing = |what, frame| -> Row { (what, frame, true, vec![]) };
-    check(
+    check_in_order(
         &mut guard,
         &[
             allowed("the head", head, 1),
@@ -505,7 +518,7 @@ fn monitored_services_let_everything_pass_and_count_it() -> Result<()> {
     };
     let good = bearer("good");
     let revoked = bearer("revoked");
-    check(
+    check_in_order(
         &mut guard,
         &[
             row("allowed", watched(1, &good), &[(Reason::Allowed, 1)]),
@@ -610,7 +623,7 @@ fn a_connection_monitoring_lost_is_denied_once_enforced() -> Result<()> {
             .kernel
             .override_mode(ServiceNumber(WATCHED), Some((Mode::Enforce, u64::MAX)))?;
         assert_eq!(
-            guard.run(program, &watched(&bearer("good")))?,
+            guard.go_on(program, &watched(&bearer("good")))?,
             (false, vec![((WATCHED, true, Reason::Undecided), 1)])
         );
     }
