@@ -409,7 +409,7 @@ mod tests {
         let mut offset = 0;
         let mut sizes = sizes.iter().cycle();
         while !rest.is_empty() {
-            let piece = (*sizes.next().unwrap()).clamp(1, rest.len()).min(4000);
+            let piece = (*sizes.next().unwrap()).clamp(1, rest.len()).min(400);
             offset = (offset + 13) % 90;
             let mut bytes = std::vec![0xaa; offset];
             bytes.extend_from_slice(&rest[..piece]);

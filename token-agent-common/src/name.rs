@@ -49,6 +49,12 @@ impl Name {
         self.len == 0
     }
 
+    /// Whether it has `len` bytes.
+    #[inline(always)]
+    pub(crate) const fn has_len(&self, len: u32) -> bool {
+        self.len == len as u64
+    }
+
     /// Whether both are the same name.
     #[inline(always)]
     #[must_use]

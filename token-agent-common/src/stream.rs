@@ -269,39 +269,32 @@ impl Reader {
             self.told = 0;
             self.pass_over(self.head.content_length());
         }
-        if self.head.is_hashing() || self.head.is_finished() {
-            return self.hash();
-        }
-        if self.cursor.at >= self.cursor.end {
-            let len = self.next_window();
-            if len == 0 {
-                // Line ends alone may be the end of a head that was begun before the guard was there.
-                return if self.head.is_empty() && self.has_content != 0 {
-                    Turn::End
-                } else {
-                    Turn::Lost(Reason::Undecided)
-                };
+        if !self.head.is_hashing() && !self.head.is_finished() {
+            if self.cursor.at >= self.cursor.end {
+                let len = self.next_window();
+                if len == 0 {
+                    // Line ends alone may be the end of a head that was begun before the guard was there.
+                    return if self.head.is_empty() && self.has_content != 0 {
+                        Turn::End
+                    } else {
+                        Turn::Lost(Reason::Undecided)
+                    };
+                }
+                if !fill(window, self.offset, len) {
+                    return Turn::Lost(Reason::Undecided);
+                }
             }
-            if !fill(window, self.offset, len) {
-                return Turn::Lost(Reason::Undecided);
+            if let Err(reason) = self.head.read(window, &mut self.cursor, rules) {
+                return Turn::Lost(reason);
+            }
+            if self.head.is_complete() {
+                // Not built yet: chunked bodies, and tunnels.
+                if self.head.is_chunked() || self.head.is_connect() {
+                    return Turn::Lost(Reason::Undecided);
+                }
+                self.head.finish();
             }
         }
-        if let Err(reason) = self.head.read(window, &mut self.cursor, rules) {
-            return Turn::Lost(reason);
-        }
-        if self.head.is_complete() {
-            // Not built yet: chunked bodies, and tunnels.
-            if self.head.is_chunked() || self.head.is_connect() {
-                return Turn::Lost(Reason::Undecided);
-            }
-            self.head.finish();
-        }
-        Turn::Going
-    }
-
-    /// Hashes on, and tells the request when that is done.
-    #[inline(always)]
-    fn hash(&mut self) -> Turn {
         if self.head.is_hashing() {
             self.head.hash();
         }

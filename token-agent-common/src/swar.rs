@@ -84,20 +84,25 @@ pub(crate) const fn leading(mask: u64) -> u32 {
 /// Without a branch, since the kernel's verifier would follow each one.
 #[inline(always)]
 pub(crate) fn leading_of<const N: usize>(mask: impl Fn(usize) -> u64) -> u32 {
-    const { assert!(N <= 8) };
-    let mut others = 0;
-    let mut i = 0;
-    while i < N {
-        let other = !mask(i) & HIGH;
-        // Each byte's top bit, gathered into one byte.
-        let gathered = (other >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        others |= gathered << (i * 8);
-        i += 1;
-    }
+    let mut others = gather::<N>(|i| !mask(i));
     if N < 8 {
         others |= 1 << (N * 8);
     }
     others.trailing_zeros()
+}
+
+/// The top bits of each byte of `N` (at most 8) words in a row, the first in the lowest bit.
+#[inline(always)]
+pub(crate) fn gather<const N: usize>(word: impl Fn(usize) -> u64) -> u64 {
+    const { assert!(N <= 8) };
+    let mut bits = 0;
+    let mut i = 0;
+    while i < N {
+        let gathered = (word(i) >> 7 & ONES).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        bits |= gathered << (i * 8);
+        i += 1;
+    }
+    bits
 }
 
 /// A word with the first `count` (0 to 8) bytes set.

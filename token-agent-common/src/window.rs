@@ -1,16 +1,20 @@
 //! The bytes being looked at: a fixed buffer read in 64-bit words.
 
-use crate::words;
+use crate::{swar, words};
 
-/// How many payload bytes are looked at together.
-pub const CAPACITY: usize = 4096;
+/// How many payload bytes are looked at together: most heads have fewer.
+pub const CAPACITY: usize = 512;
 
 /// Bytes kept free before the payload, so that a read may start up to one hash block early.
 const MARGIN: u32 = 64;
 
+/// How far [`Window::text`] looks, in bytes.
+pub(crate) const TEXT_MAX: u32 = 56;
+
 /// A power of two, and more: see [`words`].
-const WORDS: usize = 1024 + words::AHEAD;
+const WORDS: usize = 128 + words::AHEAD;
 const CAPACITY_WORDS: usize = CAPACITY / 8;
+const TEXT_WORDS: usize = 16 + words::AHEAD;
 const MARGIN_WORDS: usize = MARGIN as usize / 8;
 
 // The payload, its margin and a read past the end fit.
@@ -23,13 +27,18 @@ const _: () = assert!(MARGIN_WORDS + CAPACITY_WORDS + 9 <= WORDS);
 #[repr(C)]
 pub struct Window {
     words: [u64; WORDS],
+    /// A bit for each byte of the payload: whether it may stand in a field value, HTAB aside.
+    text: [u64; TEXT_WORDS],
 }
 
 impl Window {
     /// An empty window.
     #[must_use]
     pub const fn new() -> Self {
-        Self { words: [0; WORDS] }
+        Self {
+            words: [0; WORDS],
+            text: [0; TEXT_WORDS],
+        }
     }
 
     /// The eight bytes from `at` on, the first in the lowest bits. `at` may be
@@ -47,10 +56,29 @@ impl Window {
         words::unaligned(&self.words, at.wrapping_add(MARGIN), ahead)
     }
 
+    /// How many bytes from `at` on, which is at most `CAPACITY`, may stand in a
+    /// field value, HTAB aside; at most [`TEXT_MAX`] are looked at.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn text(&self, at: u32) -> u32 {
+        let bits = words::unaligned(&self.text, at >> 3, 0) >> (at & 7);
+        (!bits | 1 << TEXT_MAX).trailing_zeros()
+    }
+
     /// Ends the payload after `count` bytes.
     #[inline(always)]
     pub fn seal(&mut self, count: u32) {
         words::set_unaligned(&mut self.words, count.wrapping_add(MARGIN), 0);
+        let mut i = 0;
+        while i < CAPACITY_WORDS / 8 {
+            if i as u32 * 64 > count {
+                break;
+            }
+            self.text[i] = swar::gather::<8>(|j| {
+                swar::field_value(u64::from_le(self.words[MARGIN_WORDS + i * 8 + j]))
+            });
+            i += 1;
+        }
     }
 
     /// Where the payload goes: `CAPACITY` bytes. Then [`seal`](Self::seal) it.
@@ -110,6 +138,12 @@ impl Input<'_> {
         self.window.word_ahead(self.cursor.at, ahead)
     }
 
+    /// See [`Window::text`].
+    #[inline(always)]
+    pub(crate) fn text(&self) -> u32 {
+        self.window.text(self.cursor.at)
+    }
+
     #[inline(always)]
     pub(crate) fn byte(&self, offset: u32) -> u8 {
         self.word(offset) as u8
@@ -149,6 +183,43 @@ mod tests {
         for count in (1..=CAPACITY).rev() {
             window.fill(&[1; CAPACITY][..count]);
             assert_eq!(window.word(count as u32 - 1) as u16, 1, "{count} bytes");
+        }
+    }
+
+    #[test]
+    fn text_ends_at_the_first_other_byte() {
+        let mut window = Window::new();
+        for stop in [0, b'\t', b'\n', b'\r', 0x1f, 0x7f] {
+            for at in 0..CAPACITY {
+                let mut bytes = [b' '; CAPACITY];
+                bytes[CAPACITY / 2..].fill(0xff);
+                bytes[at] = stop;
+                window.fill(&bytes);
+                for from in at.saturating_sub(70)..=at {
+                    let expected = ((at - from) as u32).min(TEXT_MAX);
+                    assert_eq!(
+                        window.text(from as u32),
+                        expected,
+                        "{stop} at {at}, from {from}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn text_ends_with_the_payload() {
+        let mut window = Window::new();
+        for count in (0..=CAPACITY).rev() {
+            window.fill(&[b'a'; CAPACITY][..count]);
+            for from in count.saturating_sub(70)..=count {
+                let expected = ((count - from) as u32).min(TEXT_MAX);
+                assert_eq!(
+                    window.text(from as u32),
+                    expected,
+                    "{count} bytes, from {from}"
+                );
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use token_agent_common::{
 };
 
 use crate::{
+    clock,
     maps::{self, Scratch},
     packet::Packet,
     report::Case,
@@ -151,7 +152,7 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
         return Action::Drop;
     }
     if outcome == Outcome::Lost as u32 {
-        scratch.known = Flow::lost(maps::now());
+        scratch.known = Flow::lost(clock::ticks());
         maps::remember(&scratch.segment.flow, &scratch.known);
     } else {
         let is_telling = scratch.reader.is_in_body() || !scratch.known.is_none();
@@ -173,9 +174,12 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
 fn hold(scratch: &mut Scratch) {
     let Scratch { segment, known, .. } = scratch;
     if known.is_none() || known.is_held() {
-        *known = Flow::held(segment.sequence, maps::now());
-        // If the table is full, the connection is judged as one of which nothing is known.
-        maps::remember(&segment.flow, known);
+        let held = Flow::held(segment.sequence, clock::ticks());
+        if *known != held {
+            *known = held;
+            // If the table is full, the connection is judged as one of which nothing is known.
+            maps::remember(&segment.flow, known);
+        }
     }
 }
 
@@ -185,7 +189,9 @@ fn hold(scratch: &mut Scratch) {
 #[inline(never)]
 fn remember(scratch: &mut Scratch, settings: &Settings, policy: &ServicePolicy) -> bool {
     let sequence = scratch.segment.sequence;
-    scratch.known = scratch.reader.flow(sequence, &scratch.known, maps::now());
+    scratch.known = scratch
+        .reader
+        .flow(sequence, &scratch.known, clock::ticks());
     forget_at_end(scratch, Case { settings, policy })
         || maps::remember(&scratch.segment.flow, &scratch.known)
 }
@@ -320,6 +326,7 @@ impl<P: Packet> Turns<'_, P> {
             digest,
             entry,
             service,
+            clock,
             ..
         } = &mut *self.scratch;
         if !maps::token(digest, entry) {
@@ -332,6 +339,10 @@ impl<P: Packet> Turns<'_, P> {
             return Reason::Undecided;
         }
         let in_audience = maps::is_for(entry.audience(), *service);
-        entry.judge(self.case.now(), in_audience)
+        match entry.judge(self.case.utc(clock), in_audience) {
+            // A token just issued is valid at once.
+            Reason::NotYetValid => entry.judge(self.case.exact_utc(), in_audience),
+            reason => reason,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The kernel side: two thin programs around `token-agent-common`.
 //!
 //! [`packet`] is the door to a packet's bytes, [`maps`] to everything the agent
-//! knows, [`guard`] leads a packet through the core, [`report`] counts and tells.
+//! knows, [`clock`] to the time, [`guard`] leads a packet through the core, [`report`] counts and tells.
 //! An entry point only turns the outcome into what its hook returns.
 #![no_std]
 #![no_main]
@@ -10,6 +10,7 @@
     reason = "helpers, contexts and map values are raw in the kernel"
 )]
 
+mod clock;
 mod guard;
 mod maps;
 mod packet;

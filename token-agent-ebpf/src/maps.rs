@@ -6,7 +6,6 @@
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     btf_maps::{Array, HashMap, PerCpuArray, RingBuf},
-    helpers::generated::bpf_ktime_get_coarse_ns,
     macros::btf_map,
 };
 use token_agent_common::{
@@ -16,10 +15,12 @@ use token_agent_common::{
     },
     digest::Digest,
     packet::{Headers, Segment},
-    stream::{self, Flow, Reader},
+    stream::{Flow, Reader},
     verdict::{Audience, TokenEntry},
     window::Window,
 };
+
+use crate::clock::Clock;
 
 /// What is needed while one packet is judged; each CPU has its own.
 #[repr(C)]
@@ -36,6 +37,8 @@ pub(crate) struct Scratch {
     pub(crate) entry: TokenEntry,
     /// What is remembered of the connection.
     pub(crate) known: Flow,
+    /// The clock as it was last read.
+    pub(crate) clock: Clock,
     /// Requests allowed so far.
     pub(crate) allowed: u32,
     /// How reading ended; see `guard::Outcome`.
@@ -137,13 +140,6 @@ pub(crate) fn is_for(audience: Audience, service: u32) -> bool {
     };
     // SAFETY: only whether it is there is used.
     unsafe { AUDIENCES.get(key).is_some() }
-}
-
-/// Now, as a [`Flow`] keeps it.
-#[inline(always)]
-pub(crate) fn now() -> u32 {
-    // SAFETY: the helper takes nothing and reads a clock.
-    stream::ticks(unsafe { bpf_ktime_get_coarse_ns() })
 }
 
 /// Copies what is remembered of a connection.

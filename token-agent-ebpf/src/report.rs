@@ -1,6 +1,5 @@
 //! What became of a packet: counters, and for denials an event.
 
-use aya_ebpf::helpers::generated::bpf_ktime_get_tai_ns;
 use aya_log_ebpf::debug;
 use token_agent_common::{
     abi::{Denial, ServicePolicy, Settings, counter_index},
@@ -8,6 +7,7 @@ use token_agent_common::{
 };
 
 use crate::{
+    clock::{self, Clock},
     guard::Action,
     maps::{self, Scratch},
 };
@@ -20,18 +20,23 @@ pub(crate) struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Nanoseconds since the Unix epoch.
+    /// Nanoseconds since the Unix epoch, behind by less than a tick.
     #[inline(always)]
-    pub(crate) fn now(&self) -> u64 {
-        // SAFETY: the helper takes nothing and reads a clock.
-        self.settings.utc(unsafe { bpf_ktime_get_tai_ns() })
+    pub(crate) fn utc(&self, clock: &mut Clock) -> u64 {
+        self.settings.utc(clock.tai())
+    }
+
+    /// The same, not behind.
+    #[inline(always)]
+    pub(crate) fn exact_utc(&self) -> u64 {
+        self.settings.utc(clock::tai())
     }
 
     /// Whether verdicts are carried out.
     #[inline(always)]
     pub(crate) fn enforces(&self) -> bool {
         let now = if self.policy.is_overridden() {
-            self.now()
+            self.exact_utc()
         } else {
             0
         };
@@ -50,11 +55,11 @@ impl Case<'_> {
     ///
     /// A function of its own in the kernel too: many places deny, and the stack is small.
     #[inline(never)]
-    pub(crate) fn deny(&self, scratch: &Scratch, reason: Reason) -> Action {
+    pub(crate) fn deny(&self, scratch: &mut Scratch, reason: Reason) -> Action {
         let enforced = self.enforces();
         maps::count(counter_index(scratch.service, enforced, reason), 1);
         explain(scratch, reason);
-        let time = self.now();
+        let time = self.utc(&mut scratch.clock);
         maps::report(time, || Denial {
             time,
             method: scratch.reader.head.method(),

@@ -1,7 +1,12 @@
 //! Header fields (RFC 9112, section 5), and the two that frame the body (section 6).
 
 use super::{Head, Rules, phase, seen};
-use crate::{name::Name, reason::Reason, swar, window::Input};
+use crate::{
+    name::Name,
+    reason::Reason,
+    swar,
+    window::{Input, TEXT_MAX},
+};
 
 const fn name(text: &str) -> Name {
     match Name::new(text) {
@@ -77,6 +82,9 @@ impl Head {
     ) -> Result<(), Reason> {
         let words = [input.word(0), input.word_ahead(1)];
         let run = swar::leading_of::<2>(|i| swar::common_name(words[i & 1]));
+        if self.passes_over(input, run, rules) {
+            return Ok(());
+        }
         // Letters, digits and `-` all lose their case this way.
         self.name
             .append_two(words.map(|word| word | swar::LOWER), run);
@@ -109,6 +117,27 @@ impl Head {
         }
         input.consume(used);
         Ok(())
+    }
+
+    /// Passes over the whole line if its name has `len` bytes and no name that
+    /// decides anything has as many: the way of most lines.
+    #[inline(always)]
+    fn passes_over(&self, input: &mut Input<'_>, len: u32, rules: &Rules<'_>) -> bool {
+        // A name goes on behind 15 bytes, as that of a `Transfer-Encoding` does.
+        if !self.name.is_empty()
+            || len.wrapping_sub(1) >= 15
+            || CONTENT_LENGTH.has_len(len)
+            || rules.credential.header.has_len(len)
+            || input.byte(len) != b':'
+        {
+            return false;
+        }
+        let end = input.text();
+        let is_line = input.is_crlf(end);
+        if is_line {
+            input.consume(end + 2);
+        }
+        is_line
     }
 
     /// What the name asks for.
@@ -154,9 +183,9 @@ impl Head {
     /// Passes over a value up to its end.
     #[inline(always)]
     pub(super) fn value_step(&mut self, input: &mut Input<'_>) -> Result<(), Reason> {
-        let run = swar::leading_of::<4>(|i| swar::field_value(input.word_ahead(i)));
+        let run = input.text();
         let mut used = run;
-        if run < 32 {
+        if run < TEXT_MAX {
             match input.byte(run) {
                 b'\r' => {
                     self.end_line(input, run);

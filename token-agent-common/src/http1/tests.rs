@@ -45,7 +45,7 @@ fn read(bytes: &[u8], rule: &CredentialRule, cut: usize) -> Result<Option<Read>,
     let mut head = Head::new(&key);
     let mut len = 0;
     let mut idle = false;
-    for piece in bytes.chunks(cut.min(4000)) {
+    for piece in bytes.chunks(cut.min(480)) {
         // What lies behind the piece's end, but for the zero there, is never looked at.
         let mut padded = piece.to_vec();
         padded.extend_from_slice(b"\0\r\n\r\n: = AAAA\r\n\r\n");

@@ -1,0 +1,46 @@
+//! The kernel's clocks.
+
+use core::hint::black_box;
+
+use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_ktime_get_tai_ns};
+use token_agent_common::stream;
+
+/// The TAI clock as one CPU has last read it.
+///
+/// Reading it costs more than looking up a token, so it is read once in a tick
+/// of the kernel (1 to 10 ms): what it tells is behind by less than that.
+#[repr(C)]
+pub(crate) struct Clock {
+    /// The tick in which it was read; that is never 0.
+    tick: u64,
+    nanoseconds: u64,
+}
+
+impl Clock {
+    /// Nanoseconds of `CLOCK_TAI`, as they were in this tick.
+    #[inline(always)]
+    pub(crate) fn tai(&mut self) -> u64 {
+        // SAFETY: the helper takes nothing and reads a counter.
+        let tick = unsafe { bpf_jiffies64() };
+        if self.tick != tick {
+            self.tick = tick;
+            self.nanoseconds = tai();
+        }
+        // Loaded again, so that the verifier follows what comes next once and not for each way here.
+        black_box(self).nanoseconds
+    }
+}
+
+/// Nanoseconds of `CLOCK_TAI`.
+#[inline(always)]
+pub(crate) fn tai() -> u64 {
+    // SAFETY: the helper takes nothing and reads a clock.
+    unsafe { bpf_ktime_get_tai_ns() }
+}
+
+/// Now, as a [`stream::Flow`] keeps it.
+#[inline(always)]
+pub(crate) fn ticks() -> u32 {
+    // SAFETY: the helper takes nothing and reads a clock.
+    stream::ticks(unsafe { bpf_ktime_get_coarse_ns() })
+}
