@@ -12,10 +12,12 @@ const LOW7: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 /// Sets bit 5 of every byte: lower case for letters, no change for digits and `-`.
 pub(crate) const LOWER: u64 = 0x2020_2020_2020_2020;
 
-/// Bytes at or above `bound` (at most 0x80).
+/// Of bytes below 0x80 those at or above `bound` (at most 0x80); other bits are unspecified.
+///
+/// Of two of these with different bounds, the exclusive or has the bytes between them.
 #[inline(always)]
-const fn at_least(word: u64, bound: u8) -> u64 {
-    (((word & LOW7) + (0x80 - bound as u64) * ONES) | word) & HIGH
+const fn reaches(word: u64, bound: u8) -> u64 {
+    (word & LOW7) + (0x80 - bound as u64) * ONES
 }
 
 /// Bytes equal to `byte`.
@@ -25,42 +27,44 @@ pub(crate) const fn equal(word: u64, byte: u8) -> u64 {
     !(((difference & LOW7) + LOW7) | difference) & HIGH
 }
 
-/// ASCII bytes from `low` to `high`, both included.
+/// Of bytes below 0x80 those from `low` to `high`, both included; other bits are unspecified.
 #[inline(always)]
 const fn between(word: u64, low: u8, high: u8) -> u64 {
-    at_least(word, low) & !at_least(word, high + 1)
+    reaches(word, low) ^ reaches(word, high + 1)
 }
 
 /// Letters, digits and `-`: what nearly every method and header name is made of.
 #[inline(always)]
 pub(crate) const fn common_name(word: u64) -> u64 {
-    between(word | LOWER, b'a', b'z') & !(word & HIGH)
-        | between(word, b'0', b'9')
-        | equal(word, b'-')
+    (between(word | LOWER, b'a', b'z') | between(word, b'0', b'9') | between(word, b'-', b'-'))
+        & !word
+        & HIGH
 }
 
 /// The characters of a b64token before its padding (RFC 6750, section 2.1).
 #[inline(always)]
 pub(crate) const fn b64token(word: u64) -> u64 {
     // '-' '.' '/' and the digits are neighbours.
-    between(word | LOWER, b'a', b'z') & !(word & HIGH)
+    (between(word | LOWER, b'a', b'z')
         | between(word, b'-', b'9')
-        | equal(word, b'+')
-        | equal(word, b'_')
-        | equal(word, b'~')
+        | between(word, b'+', b'+')
+        | between(word, b'_', b'_')
+        | between(word, b'~', b'~'))
+        & !word
+        & HIGH
 }
 
 /// Visible ASCII: 0x21 to 0x7e.
 #[inline(always)]
 pub(crate) const fn visible(word: u64) -> u64 {
-    between(word, 0x21, 0x7e)
+    between(word, 0x21, 0x7e) & !word & HIGH
 }
 
 /// What may stand in a field value (RFC 9110, section 5.5) except HTAB:
 /// space, visible ASCII and the obsolete upper half.
 #[inline(always)]
 pub(crate) const fn field_value(word: u64) -> u64 {
-    at_least(word, 0x20) & !equal(word, 0x7f)
+    (between(word, b' ', 0x7e) | word) & HIGH
 }
 
 /// Space and HTAB.

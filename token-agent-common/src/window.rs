@@ -69,9 +69,12 @@ impl Window {
     #[inline(always)]
     pub fn seal(&mut self, count: u32) {
         words::set_unaligned(&mut self.words, count.wrapping_add(MARGIN), 0);
+        // A number of its own, so that what the kernel's verifier learns of it in the loop
+        // tells it nothing of the count.
+        let last = core::hint::black_box(count / 64);
         let mut i = 0;
         while i < CAPACITY_WORDS / 8 {
-            if i as u32 * 64 > count {
+            if i as u32 > last {
                 break;
             }
             self.text[i] = swar::gather::<8>(|j| {
