@@ -402,7 +402,7 @@ fn a_revocation_says_where_nothing_is_denied() -> Result<()> {
     let (id, _) = agent.issue(&[])?;
     done(&agent, &["guard", "web", "--mode", "monitor"])?;
     let said = say(&mut agent.command(["revoke", &id]), "")?;
-    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(said.code, Some(4), "{said:?}");
     assert!(said.err.contains("only monitored"), "{said:?}");
     done(&agent, &["guard", "web", "--mode", "enforce"])?;
     let said = say(&mut agent.command(["revoke", &id]), "")?;

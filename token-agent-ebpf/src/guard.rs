@@ -4,7 +4,7 @@ use core::{ffi::c_void, hint::black_box};
 
 use aya_ebpf::helpers::generated::bpf_loop;
 use token_agent_common::{
-    abi::{FlowKey, ListenKey, Match, ServicePolicy, Settings},
+    abi::{FlowKey, ListenKey, Match},
     digest::Digest,
     http1::Rules,
     packet::Frame,
@@ -116,7 +116,7 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
     if segment.len == 0 {
         if segment.ends() {
             maps::recall(&segment.flow, known);
-            forget_at_end(scratch, case);
+            forget_at_end(scratch, case.enforces());
         }
         return Action::Pass;
     }
@@ -127,7 +127,7 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
             return case.deny(scratch, Reason::Undecided);
         }
         case.count(scratch, Reason::Unjudged, 1);
-        forget_at_end(scratch, case);
+        forget_at_end(scratch, false);
         return Action::Pass;
     }
     if !known.reaches(segment.sequence) && case.enforces() {
@@ -139,7 +139,7 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
     scratch.reader.begin(seen, len);
     if seen == len {
         // That the table is full cannot be: it is there already.
-        remember(scratch, case.settings, case.policy);
+        remember(scratch);
         return Action::Pass;
     }
     scratch.allowed = 0;
@@ -157,9 +157,7 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
     } else {
         let is_telling = scratch.reader.is_in_body() || !scratch.known.is_none();
         // What could not be remembered would have the body's next segment taken for a head.
-        if outcome != Outcome::End as u32
-            || is_telling && !remember(scratch, case.settings, case.policy)
-        {
+        if outcome != Outcome::End as u32 || is_telling && !remember(scratch) {
             return case.deny(scratch, Reason::Undecided);
         }
     }
@@ -187,25 +185,26 @@ fn hold(scratch: &mut Scratch) {
 ///
 /// A function of its own in the kernel too, for its stack.
 #[inline(never)]
-fn remember(scratch: &mut Scratch, settings: &Settings, policy: &ServicePolicy) -> bool {
+fn remember(scratch: &mut Scratch) -> bool {
     let sequence = scratch.segment.sequence;
     scratch.known = scratch
         .reader
         .flow(sequence, &scratch.known, clock::ticks());
-    forget_at_end(scratch, Case { settings, policy })
-        || maps::remember(&scratch.segment.flow, &scratch.known)
+    // What was read is not lost.
+    forget_at_end(scratch, true) || maps::remember(&scratch.segment.flow, &scratch.known)
 }
 
-/// Forgets the connection if the segment ends it.
+/// Forgets the connection if the segment ends it. Where verdicts are enforced, one
+/// that was lost ends by nothing but a RST.
 #[inline(always)]
-fn forget_at_end(scratch: &Scratch, case: Case<'_>) -> bool {
+fn forget_at_end(scratch: &Scratch, enforces: bool) -> bool {
     let Scratch { segment, known, .. } = scratch;
     let end = segment.sequence.wrapping_add(segment.len);
     // Behind a FIN what was denied can still be sent again, behind a RST nothing.
     let ends = segment.ends()
         && (known.ends_at(end)
             || known.is_held() && segment.resets()
-            || known.is_lost() && (segment.resets() || !case.enforces()));
+            || known.is_lost() && (segment.resets() || !enforces));
     if ends {
         maps::forget(&segment.flow);
     }

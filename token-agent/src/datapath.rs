@@ -146,14 +146,15 @@ impl Datapath {
         let maps = maps::Maps::new(&mut object, config, key)?;
         let denials = Some(Denials::new(&mut object)?);
         let flows_used = flows::Used::default();
-        let flows = Some(Flows::new(&mut object, flows_used.clone())?);
+        let max_flows = config.datapath.max_flows;
+        let flows = Some(Flows::new(&mut object, max_flows, flows_used.clone())?);
         Ok(Self {
             object,
             maps,
             denials,
             flows,
             flows_used,
-            max_flows: config.datapath.max_flows,
+            max_flows,
             watch: None,
         })
     }
@@ -286,9 +287,7 @@ impl Datapath {
     pub fn flows(&mut self) -> Option<Flows> {
         self.flows.take()
     }
-}
 
-impl Datapath {
     /// Runs a program on a frame that is on no wire, `repeat` times, by the
     /// kernel's `BPF_PROG_TEST_RUN`. Counters and events are real.
     ///

@@ -61,9 +61,7 @@ impl Agent {
             overrides,
         })
     }
-}
 
-impl Agent {
     fn services(&self, overrides: &[Override]) -> Vec<ServiceStatus> {
         self.config
             .services
@@ -76,10 +74,12 @@ impl Agent {
             .collect()
     }
 
-    /// Where the guard is not on, or does nothing, so that a change of tokens has no effect there.
-    pub(super) fn gaps(&self, engine: &mut Engine, now: Timestamp) -> Vec<String> {
-        let mut gaps: Vec<_> = self.look(engine).err().into_iter().collect();
+    /// Whether a change of tokens in the kernel has an effect on requests, and where it has none.
+    pub(super) fn effect(&self, engine: &mut Engine, now: Timestamp) -> (bool, Vec<String>) {
+        let looked = self.look(engine);
         let services = self.services(engine.overrides(now));
+        let enforced = looked.is_ok() && is_enforcing(&engine.interfaces, &services);
+        let mut gaps: Vec<_> = looked.err().into_iter().collect();
         gaps.extend(engine.interfaces.iter().filter_map(impairment));
         if !engine.interfaces.iter().any(Interface::is_guarded) {
             gaps.push("no interface is guarded: no request is judged".into());
@@ -87,7 +87,7 @@ impl Agent {
         if services.iter().all(is_monitored) {
             gaps.push("every service is only monitored: no request is denied".into());
         }
-        gaps
+        (enforced, gaps)
     }
 }
 

@@ -7,7 +7,6 @@ use tracing::info;
 
 use super::{Agent, AgentError, Engine};
 use crate::{
-    datapath::Interface,
     store::{Filter, NewToken, Revoked, StoreError, Token, TokenState},
     token::{FamilyId, Prefix, Secret, TokenId, lifetime},
     wire::{
@@ -127,14 +126,14 @@ impl Agent {
             let revoked = agent.store_revocation(engine, &request, now)?;
             agent.tell_revoked(&revoked, &actor, now);
             engine.follow(&revoked.change)?;
-            let warnings = agent.gaps(engine, now);
+            let (enforced, warnings) = agent.effect(engine, now);
             Ok(RevokeAnswer {
                 count: revoked.ids.len() + revoked.foreign,
                 ids: revoked.ids,
                 already: revoked.already,
                 foreign: revoked.foreign,
                 revision: revoked.change.revision,
-                enforced: engine.interfaces.iter().any(Interface::is_guarded),
+                enforced,
                 durable: true,
                 dry_run: false,
                 warnings,

@@ -43,6 +43,7 @@ const IDLE_HELD: Duration = Duration::from_secs(5 * 60);
 /// The table of connections, to be kept in order.
 pub struct Flows {
     map: HashMap<MapData, Raw<FlowKey>, Raw<Flow>>,
+    capacity: u32,
     used: Used,
 }
 
@@ -61,9 +62,13 @@ impl Used {
 }
 
 impl Flows {
-    pub(super) fn new(object: &mut Ebpf, used: Used) -> Result<Self, DatapathError> {
+    pub(super) fn new(object: &mut Ebpf, capacity: u32, used: Used) -> Result<Self, DatapathError> {
         let map = take(object, NAME)?;
-        Ok(Self { map, used })
+        Ok(Self {
+            map,
+            capacity,
+            used,
+        })
     }
 
     /// Forgets the connections of which nothing was heard for an hour (or five
@@ -80,7 +85,9 @@ impl Flows {
         };
         let mut idle = Vec::new();
         let mut used = 0;
-        for entry in self.map.iter() {
+        // Where the entry is gone at which it stands, the kernel begins anew: with
+        // connections that end all the time, there would be no end to it.
+        for entry in self.map.iter().take(2 * self.capacity as usize) {
             match entry {
                 // The kernel may have changed it since `now` was read.
                 Ok((key, flow))

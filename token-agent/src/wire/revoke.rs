@@ -38,7 +38,7 @@ pub struct RevokeAnswer {
     /// How many secrets never issued here were revoked by it.
     pub foreign: usize,
     pub revision: Revision,
-    /// Whether the kernel judges by it: it holds the change, and an interface is guarded.
+    /// Whether the kernel judges by it: it holds the change, an interface is guarded, and a service enforced.
     pub enforced: bool,
     /// Whether they stay revoked when the power fails.
     pub durable: bool,
