@@ -3,4 +3,5 @@
 pub mod frame;
 pub mod guard;
 pub mod host;
+pub mod rows;
 pub mod said;
