@@ -63,6 +63,11 @@ impl Address {
         }
     }
 
+    #[inline(always)]
+    const fn is(&self, other: &Self) -> bool {
+        self.words[0] == other.words[0] && self.words[1] == other.words[1]
+    }
+
     /// Whether it is an IPv4 address.
     #[inline(always)]
     #[must_use]
@@ -114,17 +119,32 @@ impl ListenKey {
 
 /// 64 neighbouring ports: which of them some service listens on, by kind of
 /// match. Looked at before any hash, so that other traffic costs next to nothing.
-#[derive(Clone, Copy, Debug, Default, Eq, Pod, PartialEq, Zeroable)]
+#[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
 #[repr(C)]
 pub struct Ports {
     exact: u64,
     any_ipv4: u64,
     any: u64,
+    /// The first listener noted.
+    first: ListenKey,
+    /// Its service.
+    service: u32,
+    listeners: u32,
 }
 
 impl Ports {
     /// How many of these cover all ports.
     pub const COUNT: u32 = 1024;
+
+    /// Ports on which no service listens.
+    pub const NONE: Self = Self {
+        exact: 0,
+        any_ipv4: 0,
+        any: 0,
+        first: ListenKey::new(Match::Exact, Address::NONE, 0),
+        service: 0,
+        listeners: 0,
+    };
 
     /// Which of them `port` (host order) is in.
     #[inline(always)]
@@ -133,14 +153,43 @@ impl Ports {
         (port >> 6) as u32
     }
 
-    /// Notes that a service listens on `port`.
-    pub const fn insert(&mut self, matching: Match, port: u16) {
+    /// Notes that a service listens there.
+    pub const fn insert(&mut self, matching: Match, address: Address, port: u16, service: u32) {
         let bit = 1 << (port & 63);
         match matching {
             Match::Exact => self.exact |= bit,
             Match::AnyIpv4 => self.any_ipv4 |= bit,
             Match::Any => self.any |= bit,
         }
+        if self.listeners == 0 {
+            self.first = ListenKey::new(matching, address, port);
+            self.service = service;
+        }
+        self.listeners += 1;
+    }
+
+    /// The service that listens at `server` and `port`, if it is the only listener on these ports.
+    #[inline(always)]
+    #[must_use]
+    pub const fn only(&self, server: &Address, port: u16) -> Option<u32> {
+        const EXACT: u16 = Match::Exact as u16;
+        const ANY_IPV4: u16 = Match::AnyIpv4 as u16;
+        if self.listeners != 1 || self.first.port != port {
+            return None;
+        }
+        let fits = match self.first.matching {
+            EXACT => self.first.address.is(server),
+            ANY_IPV4 => server.is_ipv4(),
+            _ => true,
+        };
+        if fits { Some(self.service) } else { None }
+    }
+
+    /// Whether any service listens on `port`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has(&self, port: u16) -> bool {
+        ((self.exact | self.any_ipv4 | self.any) >> (port & 63)) & 1 == 1
     }
 
     /// Whether a service listens on `port` with this kind of match.
@@ -355,7 +404,7 @@ pub struct Reporting {
 const _: () = {
     assert!(size_of::<TokenEntry>() == 32);
     assert!(size_of::<ListenKey>() == 24);
-    assert!(size_of::<Ports>() == 24);
+    assert!(size_of::<Ports>() == 56);
     assert!(size_of::<ServicePolicy>() == 104);
     assert!(size_of::<Settings>() == 40);
     assert!(size_of::<AudienceKey>() == 8);
@@ -435,10 +484,31 @@ mod tests {
     }
 
     #[test]
+    fn the_only_listener_is_known_by_its_address() {
+        let [ipv4, other, ipv6] = [Address::ipv4(1), Address::ipv4(2), Address::new([1; 16])];
+        for (matching, address, fits) in [
+            (Match::Exact, ipv4, [true, false, false]),
+            (Match::Exact, ipv6, [false, false, true]),
+            (Match::AnyIpv4, Address::NONE, [true, true, false]),
+            (Match::Any, Address::NONE, [true, true, true]),
+        ] {
+            let mut ports = Ports::NONE;
+            ports.insert(matching, address, 8080, 7);
+            let got = [ipv4, other, ipv6].map(|server| ports.only(&server, 8080).is_some());
+            assert_eq!(got, fits, "{matching:?} {address:?}");
+        }
+    }
+
+    #[test]
     fn ports_are_told_apart() {
-        let mut ports = Ports::default();
-        ports.insert(Match::Any, 8080);
-        ports.insert(Match::Exact, 8127);
+        let server = Address::ipv4(1);
+        let mut ports = Ports::NONE;
+        assert_eq!(ports.only(&Address::NONE, 0), None);
+        ports.insert(Match::Any, Address::NONE, 8080, 7);
+        assert_eq!(ports.only(&server, 8080), Some(7));
+        assert_eq!(ports.only(&server, 8081), None);
+        ports.insert(Match::Exact, server, 8127, 8);
+        assert_eq!(ports.only(&server, 8080), None);
         assert_eq!(Ports::index(8080), Ports::index(8127));
         assert!(ports.contains(Match::Any, 8080) && !ports.contains(Match::Any, 8127));
         assert!(ports.contains(Match::Exact, 8127) && !ports.contains(Match::Exact, 8080));

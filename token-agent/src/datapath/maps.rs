@@ -290,7 +290,7 @@ pub(crate) fn credential_rule(service: &Service) -> CredentialRule {
 
 fn fill_listeners(object: &mut Ebpf, services: &[Service]) -> Result<(), DatapathError> {
     let mut listeners: HashMap<MapData, Raw<ListenKey>, u32> = take(object, "LISTENERS")?;
-    let mut ports = vec![Ports::default(); Ports::COUNT as usize];
+    let mut ports = vec![Ports::NONE; Ports::COUNT as usize];
     for (place, service) in services.iter().enumerate() {
         for listen in &service.listen {
             let (matching, address) = listen_match(listen);
@@ -301,7 +301,7 @@ fn fill_listeners(object: &mut Ebpf, services: &[Service]) -> Result<(), Datapat
                 listeners
                     .insert(Raw(key), number, 0)
                     .map_err(write("LISTENERS"))?;
-                ports[Ports::index(port) as usize].insert(matching, port);
+                ports[Ports::index(port) as usize].insert(matching, address, port, number);
             }
         }
     }
