@@ -195,3 +195,29 @@ fn expiry_is_the_kernels_own() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn times_are_exact_also_between_ticks_of_the_kernel() -> Result<()> {
+    const SOON: u64 = 300_000;
+    let mut guard = guard()?;
+    for program in PROGRAMS {
+        for (what, then) in [("begins", Reason::Allowed), ("ends", Reason::Expired)] {
+            for _ in 0..50 {
+                let change = now() + SOON;
+                let (from, to) = match then {
+                    Reason::Allowed => (change, change + HOUR),
+                    _ => (change - HOUR, change),
+                };
+                let entry = TokenEntry::new(from, to, Audience::EVERY, TokenState::Active);
+                guard.put(what, entry)?;
+                let frame = orders(bearer(what)).build();
+                // The clock is read for it, and may be remembered.
+                guard.run(program, &frame)?;
+                while now() < change {}
+                let counted = guard.run(program, &frame)?.1;
+                assert_eq!(counted, [((ORDERS, true, then), 1)], "{what}, {program:?}");
+            }
+        }
+    }
+    Ok(())
+}

@@ -114,6 +114,16 @@ impl TokenEntry {
         Audience(self.audience)
     }
 
+    /// Whether the decision at `now` also holds for the second that follows: a clock
+    /// that is behind by less will do.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_settled(&self, now: u64) -> bool {
+        const SECOND: u64 = 1_000_000_000;
+        // What is past is far ahead in this arithmetic.
+        self.not_before.wrapping_sub(now) > SECOND && self.expires_at.wrapping_sub(now) > SECOND
+    }
+
     /// The decision at `now`, in nanoseconds since the Unix epoch, for a service
     /// that is or is not `in_audience`.
     ///
@@ -168,6 +178,19 @@ mod tests {
             },
         ] {
             assert!(!torn.is_sealed_for(&mine), "{torn:?}");
+        }
+    }
+
+    #[test]
+    fn what_changes_within_a_second_is_not_settled() {
+        const SECOND: u64 = 1_000_000_000;
+        let (start, end) = (100 * SECOND, 200 * SECOND);
+        let entry = TokenEntry::new(start, end, Audience::EVERY, TokenState::Active);
+        for change in [start, end] {
+            assert!(entry.is_settled(change - SECOND - 1) && entry.is_settled(change + 1));
+            for now in [change - SECOND, change - SECOND / 2, change - 1, change] {
+                assert!(!entry.is_settled(now), "at {now}");
+            }
         }
     }
 

@@ -4,16 +4,17 @@ use core::{ffi::c_void, hint::black_box};
 
 use aya_ebpf::helpers::generated::bpf_loop;
 use token_agent_common::{
-    abi::{FlowKey, ListenKey, Match},
+    abi::{FlowKey, ListenKey, Match, Settings},
     digest::Digest,
     http1::Rules,
     packet::Frame,
     reason::Reason,
     stream::{Flow, Reader, Turn},
+    verdict::TokenEntry,
 };
 
 use crate::{
-    clock,
+    clock::{self, Clock},
     maps::{self, Scratch},
     packet::Packet,
     report::Case,
@@ -87,9 +88,12 @@ fn listener(flow: &FlowKey) -> u32 {
         server_port: port,
         ..
     } = *flow;
-    let Some(ports) = maps::ports(port) else {
+    let Some(ports) = maps::ports(port).filter(|ports| ports.has(port)) else {
         return NO_SERVICE;
     };
+    if let Some(service) = ports.only(&server, port) {
+        return service;
+    }
     let is_ipv4 = server.is_ipv4();
     for (matching, applies) in [
         (Match::Exact, true),
@@ -338,10 +342,19 @@ impl<P: Packet> Turns<'_, P> {
             return Reason::Undecided;
         }
         let in_audience = maps::is_for(entry.audience(), *service);
-        match entry.judge(self.case.utc(clock), in_audience) {
-            // A token just issued is valid at once.
-            Reason::NotYetValid => entry.judge(self.case.exact_utc(), in_audience),
-            reason => reason,
-        }
+        entry.judge(time_for(entry, self.case.settings, clock), in_audience)
+    }
+}
+
+/// The time to judge a token by: as it was in this tick, or exactly where that can make a difference.
+///
+/// A function of its own in the kernel too, so that the verifier does not follow both ways on.
+#[inline(never)]
+fn time_for(entry: &TokenEntry, settings: &Settings, clock: &mut Clock) -> u64 {
+    let now = settings.utc(clock.tai());
+    if entry.is_settled(now) {
+        now
+    } else {
+        settings.utc(clock::tai())
     }
 }

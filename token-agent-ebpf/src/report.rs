@@ -7,7 +7,7 @@ use token_agent_common::{
 };
 
 use crate::{
-    clock::{self, Clock},
+    clock,
     guard::Action,
     maps::{self, Scratch},
 };
@@ -20,23 +20,11 @@ pub(crate) struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Nanoseconds since the Unix epoch, behind by less than a tick.
-    #[inline(always)]
-    pub(crate) fn utc(&self, clock: &mut Clock) -> u64 {
-        self.settings.utc(clock.tai())
-    }
-
-    /// The same, not behind.
-    #[inline(always)]
-    pub(crate) fn exact_utc(&self) -> u64 {
-        self.settings.utc(clock::tai())
-    }
-
     /// Whether verdicts are carried out.
     #[inline(always)]
     pub(crate) fn enforces(&self) -> bool {
         let now = if self.policy.is_overridden() {
-            self.exact_utc()
+            self.settings.utc(clock::tai())
         } else {
             0
         };
@@ -59,7 +47,7 @@ impl Case<'_> {
         let enforced = self.enforces();
         maps::count(counter_index(scratch.service, enforced, reason), 1);
         explain(scratch, reason);
-        let time = self.utc(&mut scratch.clock);
+        let time = self.settings.utc(scratch.clock.tai());
         maps::report(time, || Denial {
             time,
             method: scratch.reader.head.method(),
