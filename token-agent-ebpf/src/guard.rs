@@ -33,6 +33,12 @@ const IMPOSSIBLE: Action = Action::Drop;
 /// Judges one packet.
 #[inline(always)]
 pub(crate) fn judge<P: Packet>(packet: &P) -> Action {
+    // Most packets are for nobody here, which one look tells.
+    if let Some(port) = packet.plain_port()
+        && maps::ports(port).is_some_and(|ports| !ports.has(port))
+    {
+        return Action::Pass;
+    }
     let Some(scratch) = maps::scratch() else {
         return IMPOSSIBLE;
     };

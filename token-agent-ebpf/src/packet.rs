@@ -12,7 +12,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use token_agent_common::{
-    packet::{HEADERS, Headers},
+    packet::{HEADERS, Headers, PLAIN, plain_port},
     window::{self, Window},
 };
 
@@ -32,6 +32,17 @@ pub(crate) trait Packet {
 
     /// Where its first part starts and ends in memory.
     fn linear(&self) -> (usize, usize);
+
+    /// See [`plain_port`]; `None` also if the headers do not lie in the first part.
+    #[inline(always)]
+    fn plain_port(&self) -> Option<u16> {
+        let (start, end) = self.linear();
+        if start + PLAIN > end {
+            return None;
+        }
+        // SAFETY: the words lie before the end, as was just checked.
+        plain_port(|i| unsafe { ((start + i * 8) as *const u64).read_unaligned() })
+    }
 
     /// Copies the first bytes of the frame, which has `len` bytes.
     #[inline(always)]

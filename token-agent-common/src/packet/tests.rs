@@ -68,6 +68,13 @@ fn read(frame: &[u8]) -> (Frame, Segment) {
     // What is not the frame's must not matter.
     headers.bytes.fill(0x4141_4141_4141_4141);
     headers.fill(frame);
+    if frame.len() >= PLAIN
+        && let Some(port) = plain_port(|i| headers.bytes[i])
+    {
+        let found = headers.frame(frame.len() as u32, &mut segment);
+        let is_same = found == Frame::Tcp && segment.flow.server_port == port;
+        assert!(is_same || found == Frame::Unreadable, "{found:?}");
+    }
     let frame = headers.frame(frame.len() as u32, &mut segment);
     (frame, segment)
 }
@@ -115,6 +122,43 @@ fn reads_ipv4_and_ipv6_behind_vlan_tags_and_options() {
                 assert_eq!((got.payload as usize, got.len), (frame.len() - 7, 7));
             }
         }
+    }
+}
+
+#[test]
+fn the_port_of_a_plain_segment_is_told_at_once() {
+    let port = |frame: &[u8]| {
+        let mut headers = Headers::new();
+        headers.fill(frame);
+        plain_port(|i| headers.bytes[i])
+    };
+    let segment = tcp(20, flag::ACK, 7);
+    let frame = |tags: &[u16], options| {
+        let mut frame = ethernet(ETHERTYPE_IPV4, tags);
+        frame.extend(ipv4(options, &segment));
+        frame
+    };
+    let plain = frame(&[], 0);
+    assert_eq!(port(&plain), Some(8080));
+    assert_eq!(port(&frame(&[0x8100], 0)), None);
+    assert_eq!(port(&frame(&[], 4)), None);
+    let mut ipv6_frame = ethernet(ETHERTYPE_IPV6, &[]);
+    ipv6_frame.extend(ipv6(&[], &segment));
+    assert_eq!(port(&ipv6_frame), None);
+    for (at, bits, expected) in [
+        (15, 0xff, Some(8080)), // type of service
+        (20, 0x40, Some(8080)), // do not fragment
+        (20, 0x20, None),       // more fragments
+        (20, 0x1f, None),       // offset
+        (21, 0xff, None),       // offset
+        (22, 0xff, Some(8080)), // time to live
+        (23, 0x01, None),       // protocol
+        (36, 0x80, Some(0x9f90)),
+        (37, 0x01, Some(8081)),
+    ] {
+        let mut frame = plain.clone();
+        frame[at] ^= bits;
+        assert_eq!(port(&frame), expected, "byte {at}");
     }
 }
 
