@@ -26,7 +26,9 @@ listen = ["10.0.0.5:8080"]
 fn main() -> Result<()> {
     let mut guard = Guard::load(SERVICE)?;
     let token = |name: &str| format!("tka_{name:x<44}");
+    let long = token(&"j".repeat(1020));
     guard.allow(&token("good"))?;
+    guard.allow(&long)?;
     guard.put(
         &token("revoked"),
         entry(TokenState::Revoked, Audience::EVERY),
@@ -57,14 +59,20 @@ fn main() -> Result<()> {
             Frame::new(server, 8080, bare(&token("good"))),
             true,
         ),
+        (
+            "allowed, long token",
+            Frame::new(server, 8080, bare(&long)),
+            true,
+        ),
         ("denied: revoked", request("revoked"), false),
         ("denied: unknown", request("unknown"), false),
     ];
     println!(
         "nanoseconds a packet: BPF_PROG_TEST_RUN, repeat {REPEAT}, median (minimum) of {ROUNDS}\n\
-         request: GET of {} bytes with a token of {} bytes\n",
+         request: GET of {} bytes with a token of {} bytes; long: one of {}\n",
         get(&token("good")).len(),
         token("good").len(),
+        long.len(),
     );
     println!("{:<20}{:>16}{:>16}", "", "TC", "XDP");
     for (what, frame, passes) in frames {
