@@ -150,6 +150,8 @@ impl Toolchain {
             "-Clink-arg=--cpu-features=+allows-misaligned-mem-access".into(),
             // Otherwise constants are loaded before a loop and kept on the stack, which has no room.
             "-Clink-arg=--llvm-args=-disable-machine-licm".into(),
+            // Otherwise a loop's last step may fall through to its first, which no kernel before 6.5 takes.
+            "-Clink-arg=--llvm-args=-disable-block-placement".into(),
             // 32-bit atomics, and smaller code; every kernel from 5.1 on runs it.
             "-Ctarget-cpu=v3".into(),
             // In dependencies too: more units can break the 512-byte stack.
