@@ -3,5 +3,6 @@
 pub mod frame;
 pub mod guard;
 pub mod host;
+pub mod request;
 pub mod rows;
 pub mod said;

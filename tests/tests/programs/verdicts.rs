@@ -204,9 +204,10 @@ fn times_are_exact_also_between_ticks_of_the_kernel() -> Result<()> {
         for (what, then) in [("begins", Reason::Allowed), ("ends", Reason::Expired)] {
             for _ in 0..50 {
                 let change = now() + SOON;
-                let (from, to) = match then {
-                    Reason::Allowed => (change, change + HOUR),
-                    _ => (change - HOUR, change),
+                let (from, to) = if then == Reason::Allowed {
+                    (change, change + HOUR)
+                } else {
+                    (change - HOUR, change)
                 };
                 let entry = TokenEntry::new(from, to, Audience::EVERY, TokenState::Active);
                 guard.put(what, entry)?;

@@ -1,0 +1,10 @@
+//! The programs by themselves, attached to nothing: `BPF_PROG_TEST_RUN`.
+//!
+//! They need a kernel and root, and nothing else of a host.
+
+mod bodies;
+mod connections;
+mod denials;
+mod modes;
+mod packets;
+mod verdicts;
