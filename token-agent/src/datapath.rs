@@ -34,6 +34,7 @@ pub use denials::Denials;
 pub use error::DatapathError;
 pub use flows::Flows;
 pub(crate) use maps::credential_rule;
+pub(crate) use object::MAX_AUDIENCES;
 pub use pins::PinDirectory;
 pub use rehearse::{Program, Rehearsal};
 

@@ -17,7 +17,7 @@ use token_agent_common::{
 use self::{audience::Audiences, plan::Plan};
 use crate::{
     config::Service,
-    datapath::{Datapath, DatapathError},
+    datapath::{Datapath, DatapathError, MAX_AUDIENCES},
     store::{Change, Enforced},
 };
 
@@ -85,6 +85,15 @@ impl Reconciler {
         )
     }
 
+    /// Whether the kernel has room for the audience of a token for these services.
+    #[must_use]
+    pub fn has_room_for(&self, services: &[String]) -> bool {
+        services.is_empty()
+            || self
+                .audiences
+                .has_room_for(services, MAX_AUDIENCES as usize)
+    }
+
     /// The verdict on `wanted`'s token at `service`, at `now` in nanoseconds
     /// since the Unix epoch: the kernel's own code on the entry it would hold.
     #[must_use]
@@ -101,9 +110,13 @@ impl Reconciler {
     fn execute(&mut self, kernel: &mut Datapath, plan: Plan) -> Result<Outcome, DatapathError> {
         let mut outcome = Outcome::default();
         let mut first_error = Ok(());
-        // An audience is known before a token refers to it.
+        // An audience is known before a token refers to it. One that is not keeps its tokens
+        // out, and must not keep what else there is to do.
         while let Some((audience, service)) = self.audiences.unannounced() {
-            kernel.put_audience(audience, service)?;
+            if let Err(error) = kernel.put_audience(audience, service) {
+                first_error = Err(error);
+                break;
+            }
             self.audiences.announced();
         }
         // Removals make room.

@@ -2,6 +2,7 @@
 //!
 //! They need a kernel and root, and nothing else of a host.
 
+mod audiences;
 mod bodies;
 mod connections;
 mod denials;

@@ -47,6 +47,11 @@ pub enum AgentError {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The kernel's map of audiences would overflow.
+    #[error(
+        "tokens are for too many different sets of services; issue it for every service, for one alone, or for a set that another token is for"
+    )]
+    TooManyAudiences,
     /// No service of the name asked for. The name is not repeated: it may be anything.
     #[error("no such service; `token-agent status` lists them")]
     UnknownService,

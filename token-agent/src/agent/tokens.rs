@@ -32,6 +32,9 @@ impl Agent {
             self.service(service)?;
         }
         self.with_engine(move |agent, engine| {
+            if !engine.reconciler.has_room_for(&request.services) {
+                return Err(AgentError::TooManyAudiences);
+            }
             let now = Timestamp::now();
             let secret = Secret::mint(&agent.config.tokens.prefix.parse::<Prefix>()?)?;
             let new = agent.new_token(request, &secret, now)?;

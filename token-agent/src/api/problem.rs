@@ -53,7 +53,7 @@ const fn code(error: &AgentError) -> Code {
         AgentError::UnknownToken(_) | AgentError::Store(StoreError::UnknownTokens { .. }) => {
             Code::UnknownToken
         }
-        AgentError::Store(StoreError::Full { .. }) => Code::NoRoom,
+        AgentError::TooManyAudiences | AgentError::Store(StoreError::Full { .. }) => Code::NoRoom,
         AgentError::Store(
             StoreError::Corrupt { .. }
             | StoreError::DuplicateDigest

@@ -83,18 +83,15 @@ impl Flows {
             let idle = if flow.is_held() { IDLE_HELD } else { IDLE };
             stream::ticks(idle.as_nanos() as u64)
         };
+        // Signed: the kernel may have changed it since `now` was read.
+        let is_idle = |flow: &Flow| flow.idle(now).cast_signed() > longest(flow).cast_signed();
         let mut idle = Vec::new();
         let mut used = 0;
         // Where the entry is gone at which it stands, the kernel begins anew: with
         // connections that end all the time, there would be no end to it.
         for entry in self.map.iter().take(2 * self.capacity as usize) {
             match entry {
-                // The kernel may have changed it since `now` was read.
-                Ok((key, flow))
-                    if flow.0.idle(now).cast_signed() > longest(&flow.0).cast_signed() =>
-                {
-                    idle.push(key);
-                }
+                Ok((key, flow)) if is_idle(&flow.0) => idle.push(key),
                 Ok(_) => used += 1,
                 // Taken away while the table was gone through.
                 Err(error) if is(&error, Errno::ENOENT) => {}
@@ -102,6 +99,13 @@ impl Flows {
             }
         }
         for key in idle {
+            // It may have come to life again.
+            match self.map.get(&key, 0) {
+                Ok(flow) if is_idle(&flow.0) => {}
+                Ok(_) => continue,
+                Err(error) if is(&error, Errno::ENOENT) => continue,
+                Err(error) => return Err(read(NAME)(error)),
+            }
             match self.map.remove(&key) {
                 Ok(()) => {}
                 Err(error) if is(&error, Errno::ENOENT) => {}

@@ -24,7 +24,7 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("TOKEN_AGENT_EBPF"));
 const OLDEST_KERNEL: (u8, u8, u16) = (6, 1, 0);
 
 /// How many (audience, service) pairs there may be; they take memory only when used.
-pub(super) const MAX_AUDIENCES: u32 = 1 << 20;
+pub(crate) const MAX_AUDIENCES: u32 = 1 << 20;
 
 pub(super) const XDP: &str = "guard_xdp";
 pub(super) const TC: &str = "guard_tc";

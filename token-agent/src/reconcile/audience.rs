@@ -15,6 +15,8 @@ pub(super) struct Audiences {
     services: HashMap<String, ServiceNumber>,
     numbers: HashMap<BTreeSet<ServiceNumber>, NonZeroU32>,
     sets: Vec<BTreeSet<ServiceNumber>>,
+    /// How many pairs of an audience and one of its services there are.
+    pairs: usize,
     /// Pairs the kernel has not been told yet.
     unannounced: VecDeque<(Audience, ServiceNumber)>,
 }
@@ -28,6 +30,7 @@ impl Audiences {
                 .collect(),
             numbers: HashMap::new(),
             sets: Vec::new(),
+            pairs: 0,
             unannounced: VecDeque::new(),
         }
     }
@@ -38,11 +41,7 @@ impl Audiences {
         if services.is_empty() {
             return Audience::EVERY;
         }
-        let set: BTreeSet<_> = services
-            .iter()
-            .filter_map(|name| self.services.get(name))
-            .copied()
-            .collect();
+        let set = self.set(services);
         if let Some(number) = self.numbers.get(&set) {
             return Audience::set(*number);
         }
@@ -50,9 +49,24 @@ impl Audiences {
         let audience = Audience::set(number);
         self.unannounced
             .extend(set.iter().map(|service| (audience, *service)));
+        self.pairs += set.len();
         self.numbers.insert(set.clone(), number);
         self.sets.push(set);
         audience
+    }
+
+    /// Whether there are at most `max` pairs with this audience too, or it is known.
+    pub(super) fn has_room_for(&self, services: &[String], max: usize) -> bool {
+        let set = self.set(services);
+        self.numbers.contains_key(&set) || self.pairs + set.len() <= max
+    }
+
+    fn set(&self, services: &[String]) -> BTreeSet<ServiceNumber> {
+        services
+            .iter()
+            .filter_map(|name| self.services.get(name))
+            .copied()
+            .collect()
     }
 
     pub(super) fn contains(&self, audience: Audience, service: &str) -> bool {
@@ -94,6 +108,16 @@ mod tests {
         let nobody = audiences.intern(&names(&["gone"]));
         assert_eq!(audiences.intern(&[]), Audience::EVERY);
         assert_eq!(ab, ba);
+        for (services, room) in [
+            (&["b", "a"][..], 0),
+            (&["gone"], 0),
+            (&["b"], 4),
+            (&["c", "a"], 5),
+        ] {
+            let services = names(services);
+            assert!(audiences.has_room_for(&services, room), "{services:?}");
+            assert!(room == 0 || !audiences.has_room_for(&services, room - 1));
+        }
         assert!(ab != c && c != nobody && nobody != Audience::EVERY);
         for (audience, service, expected) in [
             (ab, "a", true),
