@@ -284,11 +284,17 @@ impl Head {
         self.method == u64::from_le_bytes(*b"CONNECT\0")
     }
 
-    /// The first eight bytes of the method, as far as it was read, zero-padded.
+    /// The first eight bytes of the method, zero-padded; zero until the request line
+    /// was read: before, they may be of anything.
     #[inline(always)]
     #[must_use]
     pub const fn method(&self) -> [u8; 8] {
-        self.method.to_le_bytes()
+        let method = if self.phase < phase::NAME {
+            0
+        } else {
+            self.method
+        };
+        method.to_le_bytes()
     }
 
     /// Whether [`hash`](Self::hash) must be called before anything else.

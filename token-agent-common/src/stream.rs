@@ -17,6 +17,9 @@ use crate::{
 /// from one that lies ahead, in bytes: a quarter of the sequence space.
 const HISTORY: u32 = 1 << 30;
 
+/// The smallest segments a sender makes of a long one, in bytes of payload (RFC 9293, section 3.7.1).
+const SMALLEST_MSS: u32 = 536;
+
 /// What is remembered of a connection: the value in the map of connections.
 #[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
 #[repr(C)]
@@ -44,6 +47,8 @@ mod state {
     pub(super) const LOST: u32 = 2;
     /// What stands at `next` was denied, and may be sent again.
     pub(super) const HELD: u32 = 3;
+    /// Known, but parts of a body came out of order: not all before `next` was seen.
+    pub(super) const GAPPED: u32 = 4;
 }
 
 /// A time of the monotonic clock, given in nanoseconds, as a [`Flow`] keeps it:
@@ -151,6 +156,9 @@ impl Flow {
     pub const fn after(mut self, sequence: u32, count: u32, now: u32) -> Self {
         let end = sequence.wrapping_add(count);
         let progress = end.wrapping_sub(self.next) as i32;
+        if sequence.wrapping_sub(self.next) as i32 > 0 {
+            self.state = state::GAPPED;
+        }
         if progress > 0 {
             self.next = end;
             self.left = self.left.saturating_sub(progress as u64);
@@ -199,7 +207,7 @@ pub struct Reader {
     pub head: Head,
     /// Bytes left of the body being passed over.
     body: u64,
-    /// Offset in the payload where that body starts.
+    /// Offset in the payload where its first body starts, 0 if it has none.
     body_start: u32,
     /// Offset in the payload where the window starts.
     offset: u32,
@@ -314,23 +322,39 @@ impl Reader {
         self.body > 0
     }
 
+    /// Whether there is something to remember of a connection of which nothing was
+    /// known: a body, or a segment so long that its sender may send a part of it
+    /// again, which would be no head.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_telling(&self) -> bool {
+        self.body_start > 0 || self.len > SMALLEST_MSS
+    }
+
     /// What to remember of the connection when the whole segment, which starts
     /// at `sequence`, has passed, and `known` was remembered before.
     #[inline(always)]
     #[must_use]
     pub const fn flow(&self, sequence: u32, known: &Flow, now: u32) -> Flow {
         let mut flow = *known;
-        if known.is_none() {
-            if !self.is_in_body() {
-                return Flow::NONE;
+        if known.is_none() || known.is_held() {
+            if known.is_none() && !self.is_telling() || self.stays_before(sequence, known) {
+                return *known;
             }
+            // From the first body on: heads that are sent again are judged again.
+            let judged = if self.body_start > 0 {
+                self.body_start
+            } else {
+                self.len
+            };
+            flow.state = state::KNOWN;
+            flow.left = 0;
             flow.next = sequence;
-            flow.start = sequence.wrapping_add(self.body_start);
+            flow.start = sequence.wrapping_add(judged);
         } else if !known.reaches(sequence) {
             // Nothing is known of what comes late to fill the gap.
             flow.start = sequence;
         }
-        flow.state = state::KNOWN;
         let is_news = !flow.has_seen(sequence.wrapping_add(self.len));
         flow = flow.after(sequence, self.len, now);
         // Whose head was read, that body is the one the segment ends in.
@@ -338,6 +362,13 @@ impl Reader {
             flow.left = self.body;
         }
         flow
+    }
+
+    /// Whether what was denied lies further on, behind all this segment told of, and still waits.
+    #[inline(always)]
+    const fn stays_before(&self, sequence: u32, known: &Flow) -> bool {
+        let ahead = known.next.wrapping_sub(sequence.wrapping_add(self.len)) as i32;
+        known.is_held() && ahead > 0 && ahead as u64 > self.body
     }
 
     /// Moves on to the next window and gives its length, which is 0 at the segment's end.
@@ -355,7 +386,9 @@ impl Reader {
     /// Goes on behind the body of the request whose head was read.
     #[inline(always)]
     const fn pass_over(&mut self, body: u64) {
-        self.body_start = self.offset + self.cursor.at;
+        if body > 0 && self.body_start == 0 {
+            self.body_start = self.offset + self.cursor.at;
+        }
         self.head.reset();
         let in_window = least(body, self.cursor.end - self.cursor.at);
         self.cursor.at += in_window;

@@ -61,7 +61,12 @@ pub(crate) fn judge<P: Packet>(packet: &P) -> Action {
     let case = Case { settings, policy };
     if !is_segment || scratch.segment.is_bad() {
         scratch.reader.head.reset();
-        return case.deny(scratch, Reason::BadPacket);
+        let action = case.deny(scratch, Reason::BadPacket);
+        if is_segment && scratch.segment.len > 0 && action == Action::Drop {
+            maps::recall(&scratch.segment.flow, &mut scratch.known);
+            hold(scratch);
+        }
+        return action;
     }
     judge_segment(packet, scratch, case)
 }
@@ -132,6 +137,7 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
     }
     maps::recall(&segment.flow, known);
     if known.is_lost() {
+        update(&segment.flow, known, Flow::lost(clock::ticks()));
         if case.enforces() {
             scratch.reader.head.reset();
             return case.deny(scratch, Reason::Undecided);
@@ -165,9 +171,11 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
         scratch.known = Flow::lost(clock::ticks());
         maps::remember(&scratch.segment.flow, &scratch.known);
     } else {
-        let is_telling = scratch.reader.is_in_body() || !scratch.known.is_none();
+        let is_known = !scratch.known.is_none();
+        let is_remembered = (is_known || scratch.reader.is_telling()) && remember(scratch);
         // What could not be remembered would have the body's next segment taken for a head.
-        if outcome != Outcome::End as u32 || is_telling && !remember(scratch) {
+        let is_needed = is_known || scratch.reader.is_in_body();
+        if outcome != Outcome::End as u32 || is_needed && !is_remembered {
             return case.deny(scratch, Reason::Undecided);
         }
     }
@@ -180,14 +188,28 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
 /// Remembers where a segment was denied, unless more is known of the connection.
 #[inline(never)]
 fn hold(scratch: &mut Scratch) {
-    let Scratch { segment, known, .. } = scratch;
+    let Scratch {
+        segment,
+        known,
+        denied,
+        ..
+    } = scratch;
     if known.is_none() || known.is_held() {
-        let held = Flow::held(segment.sequence, clock::ticks());
-        if *known != held {
-            *known = held;
-            // If the table is full, the connection is judged as one of which nothing is known.
-            maps::remember(&segment.flow, known);
-        }
+        // A probe whether the connection is alive may have one byte of garbage, which was
+        // sent before or never will be (RFC 1122, section 4.2.3.6).
+        let is_probe = segment.len == 1 && *denied == Reason::Malformed as u32;
+        let place = segment.sequence.wrapping_add(u32::from(is_probe));
+        // If the table is full, the connection is judged as one of which nothing is known.
+        update(&segment.flow, known, Flow::held(place, clock::ticks()));
+    }
+}
+
+/// Remembers `flow`, unless that is `known`.
+#[inline(always)]
+fn update(key: &FlowKey, known: &mut Flow, flow: Flow) {
+    if *known != flow {
+        *known = flow;
+        maps::remember(key, known);
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Scratch {
     pub(crate) clock: Clock,
     /// Requests allowed so far.
     pub(crate) allowed: u32,
+    /// Why something was denied last: a [`Reason`](token_agent_common::reason::Reason) as a number.
+    pub(crate) denied: u32,
     /// How reading ended; see `guard::Outcome`.
     pub(crate) outcome: u32,
     pub(crate) reader: Reader,

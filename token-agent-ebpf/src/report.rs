@@ -45,6 +45,7 @@ impl Case<'_> {
     #[inline(never)]
     pub(crate) fn deny(&self, scratch: &mut Scratch, reason: Reason) -> Action {
         let enforced = self.enforces();
+        scratch.denied = reason as u32;
         maps::count(counter_index(scratch.service, enforced, reason), 1);
         explain(scratch, reason);
         let time = self.settings.utc(scratch.clock.tai());

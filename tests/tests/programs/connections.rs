@@ -1,13 +1,13 @@
 //! What the kernel remembers of connections, and for how long, on both programs.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use anyhow::Result;
 use nix::time::{ClockId, clock_gettime};
 use token_agent::datapath::{Datapath, Program, ServiceNumber};
 use token_agent_common::{abi::Mode, reason::Reason};
 use token_agent_tests::{
-    frame::{DATA, FIN, Frame, RST},
+    frame::{DATA, FIN, Frame, RST, URG},
     guard::Guard,
     request::{bait, request},
     rows::PROGRAMS,
@@ -47,7 +47,7 @@ impl Uploads {
             assert!(
                 matches!(
                     reason,
-                    Reason::Undecided | Reason::Malformed | Reason::Unknown
+                    Reason::Undecided | Reason::Malformed | Reason::Unknown | Reason::BadPacket
                 ),
                 "{reason:?}"
             );
@@ -133,6 +133,137 @@ fn what_lies_behind_something_denied_waits_for_it() -> Result<()> {
         assert!(!client.send(head.len(), &hiding)?);
         assert!(client.send(head.len(), &bait("good"))?);
         assert!(client.send(head.len() + length, &request("GET", "next", "good", ""))?);
+    }
+    Ok(())
+}
+
+/// What an ordinary segment carries.
+const SEGMENT: usize = 1_448;
+
+#[test]
+fn what_was_lost_once_is_sent_again() -> Result<()> {
+    for program in PROGRAMS {
+        let mut client = Client {
+            uploads: Uploads::new(program)?,
+            port: 1,
+        };
+        let head = request("POST", "up", "good", "Content-Length: 2900\r\n");
+        let whole = head + &"x".repeat(2_900);
+        let [first, second] = [&whole[..SEGMENT], &whole[SEGMENT..2 * SEGMENT]];
+        // The first was lost, and comes again behind the second.
+        assert!(!client.send(SEGMENT, second)?);
+        assert!(client.send(0, first)?);
+        assert!(client.send(SEGMENT, second)?);
+        assert!(client.send(2 * SEGMENT, &whole[2 * SEGMENT..])?);
+        assert!(client.send(whole.len(), &request("GET", "next", "good", ""))?);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_part_sent_again_is_no_head() -> Result<()> {
+    for program in PROGRAMS {
+        let tail = format!("{:x<SEGMENT$}", bait("good"));
+        let upload = request("POST", "up", "good", "Content-Length: 2000\r\n");
+        for whole in [
+            upload + &"x".repeat(2_000 - SEGMENT) + &tail,
+            request(
+                "GET",
+                "long",
+                "good",
+                &format!("Cookie: {}\r\n", "c".repeat(2_000)),
+            ),
+        ] {
+            let mut client = Client {
+                uploads: Uploads::new(program)?,
+                port: 1,
+            };
+            assert!(client.send(0, &whole)?);
+            // What TCP sends again if the acknowledgement was lost (RFC 8985, section 7).
+            let last = whole.len() - SEGMENT;
+            client.send(last, &whole[last..])?;
+            let next = request("GET", "next", "good", "");
+            assert!(client.send(whole.len(), &next)?);
+            assert!(!client.send(
+                whole.len() + next.len(),
+                &request("GET", "denied", "bad", "")
+            )?);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_probe_of_one_byte_stops_nothing() -> Result<()> {
+    for program in PROGRAMS {
+        let mut client = Client {
+            uploads: Uploads::new(program)?,
+            port: 1,
+        };
+        let next = request("GET", "next", "good", "");
+        assert!(client.send(0, &next)?);
+        assert!(!client.send(next.len() - 1, "\0")?);
+        assert!(client.send(next.len(), &next)?);
+        // What may be the start of a request is waited for.
+        assert!(!client.send(2 * next.len(), "P")?);
+        assert!(!client.send(2 * next.len() + 1, &hiding("good"))?);
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_is_judged_behind_urgent_data() -> Result<()> {
+    for program in PROGRAMS {
+        let mut uploads = Uploads::new(program)?;
+        let length = bait("good").len();
+        let head = request(
+            "POST",
+            "up",
+            "good",
+            &format!("Content-Length: {length}\r\n"),
+        );
+        let behind = 1_000 + u32::try_from(head.len())?;
+        assert!(!uploads.send(1, DATA | URG, 1_000, &head)?);
+        assert!(!uploads.send(1, DATA, behind, &hiding("good"))?);
+        assert!(uploads.send(1, DATA, 1_000, &head)?);
+        assert!(!uploads.send(1, DATA, behind, &hiding("good"))?);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_connection_that_ends_with_a_gap_is_remembered() -> Result<()> {
+    for program in PROGRAMS {
+        let mut uploads = Uploads::new(program)?;
+        let part = |at: u32| (Uploads::BODY + at, "x".repeat(50));
+        let [(start, first), (middle, second)] = [part(0), part(50)];
+        assert!(uploads.begin(1)?);
+        assert!(uploads.send(1, DATA | FIN, middle, &second)?);
+        assert!(uploads.send(1, DATA, start, &first)?);
+        assert!(uploads.send(1, DATA | FIN, middle, &second)?);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_lost_connection_in_use_is_not_forgotten() -> Result<()> {
+    for program in PROGRAMS {
+        let mut uploads = Uploads::new(program)?;
+        let service = ServiceNumber(1);
+        uploads
+            .guard
+            .kernel
+            .override_mode(service, Some((Mode::Monitor, u64::MAX)))?;
+        assert!(uploads.send(1, DATA, 1_000, "half a he")?);
+        let lost = monotonic()?;
+        thread::sleep(Duration::from_secs(5));
+        assert!(uploads.send(1, DATA, 1_009, "ad")?);
+        uploads
+            .guard
+            .flows
+            .forget_idle(lost + Duration::from_secs(3_603))?;
+        uploads.guard.kernel.override_mode(service, None)?;
+        assert!(!uploads.send(1, DATA, 1_011, &request("GET", "next", "good", ""))?);
     }
     Ok(())
 }
@@ -223,20 +354,19 @@ fn a_connection_that_was_lost_makes_room_too() -> Result<()> {
 
 #[test]
 fn an_idle_connection_makes_room_and_no_other() -> Result<()> {
-    let now = || -> Result<Duration> { Ok(clock_gettime(ClockId::CLOCK_MONOTONIC)?.into()) };
     for program in PROGRAMS {
         let mut uploads = Uploads::new(program)?;
         let refused = uploads.fill()?;
         uploads
             .guard
             .flows
-            .forget_idle(now()? + Duration::from_secs(3_500))?;
+            .forget_idle(monotonic()? + Duration::from_secs(3_500))?;
         assert!(!uploads.begin(refused)?);
         assert!(used(&uploads.guard.kernel) >= u32::from(Uploads::ROOM / 2));
         uploads
             .guard
             .flows
-            .forget_idle(now()? + Duration::from_secs(3_700))?;
+            .forget_idle(monotonic()? + Duration::from_secs(3_700))?;
         assert_eq!(used(&uploads.guard.kernel), 0);
         assert!(uploads.begin(refused)?);
         assert!(
@@ -245,6 +375,10 @@ fn an_idle_connection_makes_room_and_no_other() -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn monotonic() -> Result<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_MONOTONIC)?.into())
 }
 
 fn used(kernel: &Datapath) -> u32 {

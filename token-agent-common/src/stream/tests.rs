@@ -111,14 +111,66 @@ fn pipelined_requests_are_told_apart() {
         expected.push(Ok(digest(&token)));
     }
     let got = read(payload.as_bytes(), 0, None);
-    assert_eq!(
-        got,
-        Outcome {
-            requests: expected,
-            lost: None,
-            flow: None
-        }
-    );
+    assert!(got.requests == expected && got.lost.is_none());
+    assert!(got.flow.unwrap().ends_at(payload.len() as u32));
+}
+
+#[test]
+fn what_its_sender_may_cut_otherwise_is_remembered() {
+    let short = request("abc", 0);
+    assert_eq!(read(short.as_bytes(), 7, None).flow, None);
+    for (what, payload) in [
+        ("a body", request("abc", 1) + "x"),
+        ("a long head", request(&"k".repeat(600), 0)),
+        ("many heads", short.repeat(10)),
+    ] {
+        let flow = read(payload.as_bytes(), 7, None).flow.expect(what);
+        let end = 7 + payload.len() as u32;
+        assert!(flow.ends_at(end), "{what}");
+        // Its heads are judged again.
+        assert_eq!(flow.body_bytes(7, payload.len() as u32), 0, "{what}");
+        assert!(flow.reaches(end) && !flow.reaches(end + 1), "{what}");
+    }
+}
+
+#[test]
+fn what_was_denied_is_waited_for() {
+    let whole = request("abc", 20) + &"x".repeat(20);
+    let head = whole.len() as u32 - 20;
+    let held = |at| Some(Flow::held(at, 0));
+    for (at, next) in [
+        // What passes reaches it, or goes beyond.
+        (0, Some(head + 20)),
+        (head + 10, Some(head + 20)),
+        (head + 20, Some(head + 20)),
+        // It still stands in the way of what comes then.
+        (head + 21, None),
+    ] {
+        let flow = read(whole.as_bytes(), 0, held(at)).flow;
+        let expected = next.map_or(held(at).unwrap(), |next| Flow {
+            left: 0,
+            next,
+            start: head,
+            state: state::KNOWN,
+            used: 0,
+        });
+        assert_eq!(flow, Some(expected), "at {at}");
+    }
+    // The body goes on there.
+    let flow = read(&whole.as_bytes()[..head as usize], 0, held(head)).flow;
+    assert_eq!(flow.unwrap().body_bytes(head, 100), 20);
+}
+
+#[test]
+fn a_gap_in_a_body_is_no_end() {
+    let head = request("abc", 300);
+    let body = head.len() as u32;
+    let flow = read(head.as_bytes(), 0, None).flow.unwrap();
+    let ahead = flow.after(body + 200, 100, 0);
+    assert!(!ahead.ends_at(body + 300));
+    assert!(!ahead.after(body, 200, 0).ends_at(body + 300));
+    let in_order = flow.after(body, 200, 0).after(body + 200, 100, 0);
+    assert!(in_order.ends_at(body + 300));
 }
 
 #[test]
