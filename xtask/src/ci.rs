@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::{
+    kernels,
     leftovers::Leftovers,
     process,
     setup::{self, DEBIAN_CLIPPY},
@@ -28,6 +29,7 @@ pub(crate) fn ci() -> Result<()> {
     step("dependencies", check_dependencies)?;
     step("spelling", check_spelling)?;
     step("tests", || test::test(&test::Args::default()))?;
+    step("older kernels", test_kernels)?;
     step("leftovers", || before.check_nothing_added())?;
     if process::find("bpftool").is_none() {
         eprintln!("loaded BPF programs were not compared: bpftool is not installed");
@@ -85,6 +87,14 @@ fn check_dependencies() -> Result<()> {
     }
     // Not advisories: they change while the source does not.
     process::run(process::cargo().args(["deny", "check", "bans", "licenses", "sources"]))
+}
+
+fn test_kernels() -> Result<()> {
+    if ARCH != "x86_64" || process::find("apt-get").is_none() {
+        eprintln!("skipped: the kernels are Debian's, for x86-64");
+        return Ok(());
+    }
+    kernels::kernels(&kernels::Args::default())
 }
 
 fn check_spelling() -> Result<()> {

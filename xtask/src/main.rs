@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod ci;
+mod kernels;
 mod leftovers;
 mod process;
 mod run;
@@ -29,6 +30,8 @@ enum Command {
     Bench(bench::Args),
     /// Everything CI checks: format, lints, all tests, nothing left behind
     Ci,
+    /// Test the guard on older kernels, in virtual machines
+    Kernels(kernels::Args),
     /// Show the guard at work on this machine; root by sudo
     Run(run::Args),
     /// Install what is missing to build and test
@@ -51,6 +54,7 @@ fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Bench(args) => return bench::bench(&args),
         Command::Ci => ci::ci()?,
+        Command::Kernels(args) => kernels::kernels(&args)?,
         Command::Run(args) => return run::run(&args),
         Command::Setup => setup::setup()?,
         Command::Test(args) => test::test(&args)?,

@@ -75,6 +75,20 @@ const TOOLS: [Tool; 7] = [
     },
 ];
 
+/// What the virtual machines of `cargo xtask kernels` need.
+const EMULATOR: [Tool; 2] = [
+    Tool {
+        package: "busybox-static",
+        why: "all that the virtual machines have of a host",
+        is_there: || is_installed("busybox-static"),
+    },
+    Tool {
+        package: "qemu-system-x86",
+        why: "emulates the virtual machines",
+        is_there: || process::find("qemu-system-x86_64").is_some(),
+    },
+];
+
 /// What is missing.
 struct Gaps {
     toolchain: Option<Missing>,
@@ -100,6 +114,23 @@ pub(crate) fn ensure() -> Result<()> {
     let gaps = Gaps::look();
     ensure!(gaps.is_empty(), "still missing:\n{gaps}");
     Ok(())
+}
+
+/// Installs what `cargo xtask kernels` needs besides; quiet if nothing is missing.
+pub(crate) fn ensure_emulator() -> Result<()> {
+    let missing: Vec<_> = EMULATOR.iter().filter(|tool| !(tool.is_there)()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("Missing:");
+    for tool in &missing {
+        eprintln!("{tool}");
+    }
+    install_packages(&missing.iter().map(|tool| tool.package).collect::<Vec<_>>())
+}
+
+fn is_installed(package: &str) -> bool {
+    process::succeeds(Command::new("dpkg-query").args(["--show", package]))
 }
 
 impl Gaps {
@@ -147,9 +178,15 @@ impl fmt::Display for Gaps {
             write!(f, "{toolchain}")?;
         }
         for tool in &self.tools {
-            writeln!(f, "- {}: {}", tool.package, tool.why)?;
+            writeln!(f, "{tool}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "- {}: {}", self.package, self.why)
     }
 }
 
