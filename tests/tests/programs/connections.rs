@@ -94,6 +94,13 @@ struct Client {
 }
 
 impl Client {
+    fn new(program: Program) -> Result<Self> {
+        Ok(Self {
+            uploads: Uploads::new(program)?,
+            port: 1,
+        })
+    }
+
     fn send(&mut self, sequence: usize, payload: &str) -> Result<bool> {
         self.uploads
             .send(self.port, DATA, 1_000 + u32::try_from(sequence)?, payload)
@@ -108,10 +115,7 @@ fn hiding(token: &str) -> String {
 #[test]
 fn what_lies_behind_something_denied_waits_for_it() -> Result<()> {
     for program in PROGRAMS {
-        let mut client = Client {
-            uploads: Uploads::new(program)?,
-            port: 1,
-        };
+        let mut client = Client::new(program)?;
         let length = bait("good").len();
         let head = request(
             "POST",
@@ -143,10 +147,7 @@ const SEGMENT: usize = 1_448;
 #[test]
 fn what_was_lost_once_is_sent_again() -> Result<()> {
     for program in PROGRAMS {
-        let mut client = Client {
-            uploads: Uploads::new(program)?,
-            port: 1,
-        };
+        let mut client = Client::new(program)?;
         let head = request("POST", "up", "good", "Content-Length: 2900\r\n");
         let whole = head + &"x".repeat(2_900);
         let [first, second] = [&whole[..SEGMENT], &whole[SEGMENT..2 * SEGMENT]];
@@ -174,10 +175,7 @@ fn a_part_sent_again_is_no_head() -> Result<()> {
                 &format!("Cookie: {}\r\n", "c".repeat(2_000)),
             ),
         ] {
-            let mut client = Client {
-                uploads: Uploads::new(program)?,
-                port: 1,
-            };
+            let mut client = Client::new(program)?;
             assert!(client.send(0, &whole)?);
             // What TCP sends again if the acknowledgement was lost (RFC 8985, section 7).
             let last = whole.len() - SEGMENT;
@@ -196,10 +194,7 @@ fn a_part_sent_again_is_no_head() -> Result<()> {
 #[test]
 fn a_probe_of_one_byte_stops_nothing() -> Result<()> {
     for program in PROGRAMS {
-        let mut client = Client {
-            uploads: Uploads::new(program)?,
-            port: 1,
-        };
+        let mut client = Client::new(program)?;
         let next = request("GET", "next", "good", "");
         assert!(client.send(0, &next)?);
         assert!(!client.send(next.len() - 1, "\0")?);
@@ -271,10 +266,7 @@ fn a_lost_connection_in_use_is_not_forgotten() -> Result<()> {
 #[test]
 fn a_body_sent_again_with_its_head_is_no_longer() -> Result<()> {
     for program in PROGRAMS {
-        let mut client = Client {
-            uploads: Uploads::new(program)?,
-            port: 1,
-        };
+        let mut client = Client::new(program)?;
         let head = Uploads::HEAD.replace("100", "1000");
         let whole = head.clone() + &"x".repeat(1_000);
         let sent = [10, 100].map(|body| head.len() + body);
