@@ -7,6 +7,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::{
+    abi::FlowKey,
     digest::Digest,
     http1::{Head, Rules},
     reason::Reason,
@@ -35,9 +36,11 @@ pub struct Flow {
     state: u32,
     /// When it was last changed; see [`ticks`].
     used: u32,
+    /// In the map, ties the other fields to the connection; see [`Flow::sealed`]. Else 0.
+    seal: u64,
 }
 
-const _: () = assert!(size_of::<Flow>() == 24);
+const _: () = assert!(size_of::<Flow>() == 32);
 
 mod state {
     /// Nothing is remembered.
@@ -67,6 +70,7 @@ impl Flow {
         start: 0,
         state: state::NONE,
         used: 0,
+        seal: 0,
     };
 
     /// A connection whose framing is unknown: what follows cannot be judged.
@@ -86,12 +90,41 @@ impl Flow {
     #[must_use]
     pub const fn held(sequence: u32, now: u32) -> Self {
         Self {
-            left: 0,
             next: sequence,
             start: sequence,
             state: state::HELD,
             used: now,
+            ..Self::NONE
         }
+    }
+
+    /// What stands in the map for the connection with this key. As with a token's entry
+    /// ([`TokenEntry::sealed`](crate::verdict::TokenEntry::sealed)), what is read there can
+    /// be another connection's, or parts of two.
+    #[inline(always)]
+    #[must_use]
+    pub const fn sealed(self, key: &FlowKey) -> Self {
+        Self {
+            seal: self.expected_seal(key),
+            ..self
+        }
+    }
+
+    /// Takes the seal off what was read in the map; false if it is not whole, or not this connection's.
+    #[inline(always)]
+    #[must_use]
+    pub const fn unseal(&mut self, key: &FlowKey) -> bool {
+        let is_whole = self.seal == self.expected_seal(key);
+        self.seal = 0;
+        is_whole
+    }
+
+    /// Different for two that differ in one field.
+    #[inline(always)]
+    const fn expected_seal(&self, key: &FlowKey) -> u64 {
+        let places = self.next as u64 | (self.start as u64) << 32;
+        let rest = self.state as u64 | (self.used as u64) << 32;
+        key.folded() ^ self.left ^ places.rotate_left(21) ^ rest.rotate_left(42)
     }
 
     /// Whether nothing passed since something was denied.

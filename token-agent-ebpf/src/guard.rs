@@ -62,8 +62,11 @@ pub(crate) fn judge<P: Packet>(packet: &P) -> Action {
     if !is_segment || scratch.segment.is_bad() {
         scratch.reader.head.reset();
         let action = case.deny(scratch, Reason::BadPacket);
-        if is_segment && scratch.segment.len > 0 && action == Action::Drop {
-            maps::recall(&scratch.segment.flow, &mut scratch.known);
+        if is_segment
+            && scratch.segment.len > 0
+            && action == Action::Drop
+            && maps::recall(&scratch.segment.flow, &mut scratch.known)
+        {
             hold(scratch);
         }
         return action;
@@ -129,13 +132,15 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
         return Action::Pass;
     }
     if segment.len == 0 {
-        if segment.ends() {
-            maps::recall(&segment.flow, known);
+        if segment.ends() && maps::recall(&segment.flow, known) {
             forget_at_end(scratch, case.enforces());
         }
         return Action::Pass;
     }
-    maps::recall(&segment.flow, known);
+    if !maps::recall(&segment.flow, known) {
+        scratch.reader.head.reset();
+        return case.deny(scratch, Reason::Undecided);
+    }
     if known.is_lost() {
         update(&segment.flow, known, Flow::lost(clock::ticks()));
         if case.enforces() {

@@ -3,6 +3,8 @@
 //! Those sized by the configuration are given their size at load: what stands
 //! here is the smallest one.
 
+use core::hint::black_box;
+
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     btf_maps::{Array, HashMap, PerCpuArray, RingBuf},
@@ -144,19 +146,29 @@ pub(crate) fn is_for(audience: Audience, service: u32) -> bool {
     unsafe { AUDIENCES.get(key).is_some() }
 }
 
-/// Copies what is remembered of a connection.
+/// Copies what is remembered of a connection; false if it was changed at this very moment.
 #[inline(always)]
-pub(crate) fn recall(key: &FlowKey, to: &mut Flow) {
-    // SAFETY: the value is copied at once.
-    *to = match unsafe { FLOWS.get(key) } {
-        Some(flow) => *flow,
-        None => Flow::NONE,
-    };
+pub(crate) fn recall(key: &FlowKey, to: &mut Flow) -> bool {
+    // SAFETY: the value is copied at once. It can be another connection's by then,
+    // which its seal tells.
+    match unsafe { FLOWS.get(key) } {
+        Some(flow) => {
+            *to = *flow;
+            // Read again, so that what is used is what was checked.
+            black_box(to).unseal(key)
+        }
+        None => {
+            *to = Flow::NONE;
+            true
+        }
+    }
 }
 
 #[inline(always)]
 pub(crate) fn remember(key: &FlowKey, flow: &Flow) -> bool {
-    FLOWS.insert(key, flow, u64::from(BPF_ANY)).is_ok()
+    FLOWS
+        .insert(key, flow.sealed(key), u64::from(BPF_ANY))
+        .is_ok()
 }
 
 #[inline(always)]

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    abi::Address,
     digest::KeyWords,
     http1::{Charset, CredentialRule},
     name::Name,
@@ -152,13 +153,70 @@ fn what_was_denied_is_waited_for() {
             next,
             start: head,
             state: state::KNOWN,
-            used: 0,
+            ..Flow::NONE
         });
         assert_eq!(flow, Some(expected), "at {at}");
     }
     // The body goes on there.
     let flow = read(&whole.as_bytes()[..head as usize], 0, held(head)).flow;
     assert_eq!(flow.unwrap().body_bytes(head, 100), 20);
+}
+
+#[test]
+fn a_seal_fits_one_connection_and_all_that_is_known_of_it() {
+    let flow = Flow {
+        left: 1,
+        next: 2,
+        start: 3,
+        state: state::KNOWN,
+        used: 5,
+        seal: 0,
+    };
+    let key = FlowKey {
+        client: Address::ipv4(1),
+        server: Address::ipv4(2),
+        client_port: 3,
+        server_port: 4,
+        reserved: 0,
+    };
+    let fits = |mut flow: Flow, key: &FlowKey| flow.unseal(key);
+    let mut read = flow.sealed(&key);
+    assert!(read.unseal(&key) && read == flow);
+    for torn in [
+        Flow { left: 2, ..flow },
+        Flow { next: 1, ..flow },
+        Flow { start: 2, ..flow },
+        Flow {
+            state: state::GAPPED,
+            ..flow
+        },
+        Flow { used: 4, ..flow },
+    ] {
+        let seal = flow.sealed(&key).seal;
+        assert!(!fits(Flow { seal, ..torn }, &key), "{torn:?}");
+    }
+    let other = Address::new([9; 16]);
+    for stranger in [
+        FlowKey {
+            client: other,
+            ..key
+        },
+        FlowKey {
+            server: other,
+            ..key
+        },
+        FlowKey {
+            client_port: 4,
+            ..key
+        },
+        FlowKey {
+            server_port: 3,
+            ..key
+        },
+    ] {
+        assert!(!fits(flow.sealed(&stranger), &key), "{stranger:?}");
+    }
+    assert!(!fits(flow, &key));
 }
 
 #[test]
@@ -336,7 +394,7 @@ fn bodies_are_measured_to_the_byte() {
                 next: start.wrapping_add(seen),
                 start,
                 state: state::KNOWN,
-                used: 0,
+                ..Flow::NONE
             };
             for at in 0..=LENGTH + 3 {
                 for len in 1..=LENGTH + 3 {
