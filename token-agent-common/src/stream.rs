@@ -154,11 +154,13 @@ impl Flow {
         now.wrapping_sub(self.used)
     }
 
-    /// Whether the sender may end the connection at `sequence`: all before it was seen.
+    /// Whether a connection ends that its sender ends at `sequence`, so that nothing before is
+    /// sent again: all was seen, or it is a reset.
     #[inline(always)]
     #[must_use]
-    pub const fn ends_at(&self, sequence: u32) -> bool {
-        self.state == state::KNOWN && self.next == sequence
+    pub const fn ends_at(&self, sequence: u32, resets: bool) -> bool {
+        self.next == sequence
+            && (self.state == state::KNOWN || resets && self.state == state::GAPPED)
     }
 
     /// Whether bytes up to `sequence` were seen.

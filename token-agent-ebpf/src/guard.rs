@@ -239,7 +239,7 @@ fn forget_at_end(scratch: &Scratch, enforces: bool) -> bool {
     let end = segment.sequence.wrapping_add(segment.len);
     // Behind a FIN what was denied can still be sent again, behind a RST nothing.
     let ends = segment.ends()
-        && (known.ends_at(end)
+        && (known.ends_at(end, segment.resets())
             || known.is_held() && segment.resets()
             || known.is_lost() && (segment.resets() || !enforces));
     if ends {

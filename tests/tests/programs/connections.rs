@@ -236,6 +236,10 @@ fn a_connection_that_ends_with_a_gap_is_remembered() -> Result<()> {
         assert!(uploads.send(1, DATA | FIN, middle, &second)?);
         assert!(uploads.send(1, DATA, start, &first)?);
         assert!(uploads.send(1, DATA | FIN, middle, &second)?);
+        // A reset ends it all the same.
+        uploads.send(1, RST, Uploads::BODY + 100, "")?;
+        uploads.guard.flows.forget_idle(Duration::ZERO)?;
+        assert_eq!(used(&uploads.guard.kernel), 0);
     }
     Ok(())
 }

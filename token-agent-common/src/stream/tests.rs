@@ -113,7 +113,7 @@ fn pipelined_requests_are_told_apart() {
     }
     let got = read(payload.as_bytes(), 0, None);
     assert!(got.requests == expected && got.lost.is_none());
-    assert!(got.flow.unwrap().ends_at(payload.len() as u32));
+    assert!(got.flow.unwrap().ends_at(payload.len() as u32, false));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn what_its_sender_may_cut_otherwise_is_remembered() {
     ] {
         let flow = read(payload.as_bytes(), 7, None).flow.expect(what);
         let end = 7 + payload.len() as u32;
-        assert!(flow.ends_at(end), "{what}");
+        assert!(flow.ends_at(end, false), "{what}");
         // Its heads are judged again.
         assert_eq!(flow.body_bytes(7, payload.len() as u32), 0, "{what}");
         assert!(flow.reaches(end) && !flow.reaches(end + 1), "{what}");
@@ -225,10 +225,11 @@ fn a_gap_in_a_body_is_no_end() {
     let body = head.len() as u32;
     let flow = read(head.as_bytes(), 0, None).flow.unwrap();
     let ahead = flow.after(body + 200, 100, 0);
-    assert!(!ahead.ends_at(body + 300));
-    assert!(!ahead.after(body, 200, 0).ends_at(body + 300));
+    assert!(!ahead.ends_at(body + 300, false));
+    assert!(!ahead.after(body, 200, 0).ends_at(body + 300, false));
+    assert!(ahead.ends_at(body + 300, true) && !ahead.ends_at(body + 299, true));
     let in_order = flow.after(body, 200, 0).after(body + 200, 100, 0);
-    assert!(in_order.ends_at(body + 300));
+    assert!(in_order.ends_at(body + 300, false));
 }
 
 #[test]
