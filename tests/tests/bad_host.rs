@@ -335,3 +335,24 @@ fn an_interface_without_ethernet_is_refused() -> Result<()> {
     agent.tell(["detach", "--config", &config, "--all", "--yes"])?;
     Ok(())
 }
+
+#[test]
+fn an_agent_that_cannot_log_does_what_it_is_asked() -> Result<()> {
+    let host = Namespace::new()?;
+    let mut agent = Agent::prepare(&host, &guarding("\"lo\""))?;
+    agent.fill_log()?;
+    agent.run()?;
+    let (id, _) = agent.issue(&[])?;
+    agent.tell(["revoke", &id])?;
+    let explain = ["--service", "web", "--id", &id];
+    let (_, verdict) = agent.json(&[&["explain"], &explain[..]].concat())?;
+    assert_eq!(verdict["reason"], "revoked");
+    let (_, status) = agent.json(&["status"])?;
+    assert_eq!(
+        status["revision"]["store"], status["revision"]["kernel"],
+        "{status}"
+    );
+    // The terminal is gone: it ends as when it is asked to.
+    assert_eq!(agent.stop(Signal::SIGHUP)?, Some(0));
+    Ok(())
+}

@@ -265,6 +265,20 @@ fn secrets_are_revoked_even_if_never_issued_here() -> Result<()> {
         "{again:?}"
     );
     assert_eq!(revoke("", &[])?.code, Some(2));
+    let (id, secret) = agent.issue(&[])?;
+    for input in [
+        format!("Authorization: Bearer {secret}\n"),
+        format!("{foreign}\n\"{secret}\"\n"),
+        format!("{}\n", &secret[..secret.len() - 1]),
+    ] {
+        let said = revoke(&input, &[])?;
+        assert!(
+            said.code != Some(0) && !said.err.contains(&secret[4..40]),
+            "{said:?}"
+        );
+        assert!(said.err.contains("nothing was revoked"), "{said:?}");
+        assert_eq!(state(&agent, &id)?, "active");
+    }
     assert_eq!(nginx.wait_for_requests(1)?.len(), 1);
     Ok(())
 }

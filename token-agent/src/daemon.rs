@@ -96,6 +96,7 @@ async fn serve(config: Config, kernel_log: bool) -> anyhow::Result<()> {
     // Before anything is attached: a signal during the start must not kill the agent half-way.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let group = group::of(&config.control);
     let Started {
         agent,
@@ -161,11 +162,16 @@ async fn serve(config: Config, kernel_log: bool) -> anyhow::Result<()> {
     let signal = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
+        _ = hangup.recv() => "SIGHUP",
     };
-    info!(
-        signal,
-        "ending; the guard stays attached and goes on denying, `token-agent detach --all` takes it off"
-    );
+    if pins.has_guards() {
+        info!(
+            signal,
+            "ending; the guard stays attached and goes on denying, `token-agent detach --all` with this configuration takes it off"
+        );
+    } else {
+        info!(signal, "ending; no interface is guarded");
+    }
     let _ = end.send(true);
     while tasks.join_next().await.is_some() {}
     drop(socket);
@@ -279,6 +285,8 @@ fn log_to_stderr(config: &Config, kernel_log: bool) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It would be told on standard error, and panic if that is what cannot be written.
+        .log_internal_errors(false)
         .with_ansi(false)
         .init();
     Ok(())

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsStr,
     fs,
+    os::unix::fs::symlink,
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -219,6 +220,14 @@ impl<'a> Agent<'a> {
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Has what the daemon says come to nothing, as on a full disk; before it is started.
+    ///
+    /// # Errors
+    /// If that cannot be arranged.
+    pub fn fill_log(&self) -> Result<()> {
+        Ok(symlink("/dev/full", self.log_path())?)
     }
 
     fn log_path(&self) -> PathBuf {

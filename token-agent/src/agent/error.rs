@@ -24,6 +24,14 @@ pub enum AgentError {
         #[source]
         source: Box<DatapathError>,
     },
+    /// What is to be revoked can be nobody's credential. It is not repeated: it may hold one.
+    #[error("secret {number} is no credential: {why}; nothing was revoked")]
+    NoCredential {
+        /// Which one, from 1.
+        number: usize,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The change is durable, but the kernel does not hold it.
     #[error(
         "the change is stored (revision {revision}), but the kernel does not hold it yet; the agent keeps trying, `token-agent status` tells when it does"

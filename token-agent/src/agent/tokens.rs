@@ -1,6 +1,6 @@
 //! Issuing, listing, showing and revoking tokens.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use tracing::info;
@@ -8,7 +8,7 @@ use tracing::info;
 use super::{Agent, AgentError, Engine};
 use crate::{
     store::{Filter, NewToken, Revoked, StoreError, Token, TokenState},
-    token::{FamilyId, Prefix, Secret, TokenId, lifetime},
+    token::{FamilyId, Prefix, Secret, TokenId, format::credential_fault, lifetime},
     wire::{
         Actor, Event, IssueRequest, Issued, ListQuery, Listing, RevokeAnswer, RevokeRequest,
         SecretText, TokenDetail, TokenRecord,
@@ -41,13 +41,14 @@ impl Agent {
             let change = engine
                 .store
                 .insert(&new, agent.config.datapath.max_tokens)?;
+            let followed = engine.follow(&change);
             let id = new.id;
             agent.events.publish(Event {
                 id: Some(id),
                 ..Event::control("issue", actor.clone(), now)
             });
             info!(%id, owner = %new.owner, by = %actor, "issued a token");
-            engine.follow(&change)?;
+            followed?;
             let token = stored(engine, &id)?;
             Ok(Issued {
                 token: SecretText(secret),
@@ -121,14 +122,22 @@ impl Agent {
                 "exactly one of ids, secrets and all is to be given",
             ));
         }
+        for (secret, number) in request.secrets.iter().flatten().zip(1..) {
+            let own = &self.config.tokens.prefix;
+            if let Some(why) = credential_fault(secret.0.expose(), own) {
+                return Err(AgentError::NoCredential { number, why });
+            }
+        }
         self.with_engine(move |agent, engine| {
             let now = Timestamp::now();
             if request.dry_run {
                 return agent.would_revoke(engine, &request, now);
             }
             let revoked = agent.store_revocation(engine, &request, now)?;
+            // Enforced first, and told also if it is only stored.
+            let followed = engine.follow(&revoked.change);
             agent.tell_revoked(&revoked, &actor, now);
-            engine.follow(&revoked.change)?;
+            followed?;
             let (enforced, warnings) = agent.effect(engine, now);
             Ok(RevokeAnswer {
                 count: revoked.ids.len() + revoked.foreign,
@@ -209,7 +218,7 @@ impl Agent {
         match (&request.ids, &request.secrets) {
             (Some(ids), _) => {
                 let mut unknown = Vec::new();
-                for id in ids {
+                for id in ids.iter().collect::<BTreeSet<_>>() {
                     match engine.store.token(id)? {
                         Some(token) => found.push(token),
                         None => unknown.push(*id),
@@ -220,8 +229,11 @@ impl Agent {
                 }
             }
             (None, Some(secrets)) => {
-                for secret in secrets {
-                    let digest = self.key.digest(secret.0.expose().as_bytes());
+                let digests: BTreeSet<_> = secrets
+                    .iter()
+                    .map(|secret| self.key.digest(secret.0.expose().as_bytes()))
+                    .collect();
+                for digest in digests {
                     match engine.store.token_by_digest(&digest)? {
                         Some(token) => found.push(token),
                         None => foreign += 1,

@@ -44,7 +44,7 @@ impl From<AgentError> for Problem {
 
 const fn code(error: &AgentError) -> Code {
     match error {
-        AgentError::BadRequest(_) => Code::BadRequest,
+        AgentError::BadRequest(_) | AgentError::NoCredential { .. } => Code::BadRequest,
         AgentError::Broken(_) | AgentError::Prefix(_) | AgentError::Random(_) => Code::Internal,
         AgentError::Kernel { .. } => Code::Kernel,
         AgentError::NotEnforced { .. } => Code::NotEnforced,

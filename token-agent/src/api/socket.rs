@@ -39,6 +39,12 @@ pub enum SocketError {
         #[source]
         source: io::Error,
     },
+    /// Everybody could put another socket in its place.
+    #[error("{} is writable by others, who could put a socket of their own there; chmod o-w it, or set another agent.socket", directory.display())]
+    Open {
+        /// Where the socket is to be.
+        directory: PathBuf,
+    },
     /// Something that is no socket is in the way.
     #[error("{} is there already and is no socket; remove it, or set another agent.socket", path.display())]
     NotASocket {
@@ -145,8 +151,10 @@ fn bound(path: &Path) -> Result<UnixListener, SocketError> {
 }
 
 fn provide(directory: &Path) -> Result<(), SocketError> {
-    if directory.is_dir() {
-        return Ok(());
+    match directory.metadata() {
+        Ok(metadata) if metadata.is_dir() => return check(directory, metadata.mode()),
+        // What is wrong there, making it tells.
+        Ok(_) | Err(_) => {}
     }
     let created = DirBuilder::new()
         .recursive(true)
@@ -156,6 +164,19 @@ fn provide(directory: &Path) -> Result<(), SocketError> {
     // Whatever the umask is: the group has to get to the socket.
     fs::set_permissions(directory, Permissions::from_mode(0o755))
         .map_err(|source| failed("set the mode of", directory, source))
+}
+
+/// In a directory of mode `mode` only its owner and group may replace the socket; in a
+/// sticky one only the socket's owner.
+fn check(directory: &Path, mode: u32) -> Result<(), SocketError> {
+    const STICKY: u32 = 0o1000;
+    const OTHERS_WRITE: u32 = 0o2;
+    if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
+        return Err(SocketError::Open {
+            directory: directory.into(),
+        });
+    }
+    Ok(())
 }
 
 fn failed(operation: &'static str, path: &Path, source: io::Error) -> SocketError {
@@ -202,6 +223,26 @@ mod tests {
         let (socket, _listener) = ControlSocket::bind(&path, None).unwrap();
         drop(socket);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_directory_open_to_all_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        for (mode, refused) in [
+            (0o777, true),
+            (0o702, true),
+            (0o1777, false),
+            (0o775, false),
+        ] {
+            fs::set_permissions(directory.path(), Permissions::from_mode(mode)).unwrap();
+            let bound = ControlSocket::bind(&path, None);
+            assert_eq!(
+                matches!(bound, Err(SocketError::Open { .. })),
+                refused,
+                "{mode:o}"
+            );
+        }
     }
 
     #[test]

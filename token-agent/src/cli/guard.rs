@@ -40,6 +40,8 @@ fn text(answer: &ModeAnswer) -> String {
         None if answer.mode == answer.configured => {
             format!("{service} is in mode {mode}, as configured\n")
         }
-        None => format!("{service} is in mode {mode} until that is changed\n"),
+        None => format!(
+            "{service} is in mode {mode} until that is changed, or the agent is started again\n"
+        ),
     }
 }

@@ -43,7 +43,7 @@ pub enum StoreError {
     },
     /// No room in the kernel's map.
     #[error(
-        "the kernel has room for {capacity} tokens and the store holds as many; wait until dead ones are pruned, or raise the capacity"
+        "the kernel has room for {capacity} tokens and the store holds as many; wait until dead ones are pruned, or raise datapath.max_tokens in the configuration"
     )]
     Full {
         /// How many entries the kernel's map holds.

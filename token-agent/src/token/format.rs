@@ -9,6 +9,7 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
+use token_agent_common::digest::MAX_LEN;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::random::{self, RandomError};
@@ -97,6 +98,28 @@ pub fn recognise(text: &str) -> bool {
 #[must_use]
 pub fn may_hold_a_token(text: &str) -> bool {
     next_token(text).is_some()
+}
+
+/// Why no request can bear `text` as its credential, or why it is hardly what was meant,
+/// where tokens are issued with the prefix `own`.
+#[must_use]
+pub fn credential_fault(text: &str, own: &str) -> Option<&'static str> {
+    if text.is_empty() || text.len() > MAX_LEN as usize {
+        Some("it has no bytes, or more than 8192")
+    } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Some("a credential has no blanks, and visible ASCII characters only")
+    } else if recognise(text) {
+        None
+    } else if next_token(text).is_some_and(|token| recognise(&text[token])) {
+        Some("it holds a token and more; give the token alone")
+    } else if text
+        .strip_prefix(own)
+        .is_some_and(|rest| rest.starts_with('_'))
+    {
+        Some("it begins like a token issued here, but its length or checksum is wrong")
+    } else {
+        None
+    }
 }
 
 /// `text` without what may be a token, for where it is shown.

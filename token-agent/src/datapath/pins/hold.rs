@@ -53,6 +53,12 @@ impl PinDirectory {
             sleep(RETRY_AFTER);
         }
     }
+
+    /// Whether a guard is pinned there; so too if that cannot be told.
+    #[must_use]
+    pub fn has_guards(&self) -> bool {
+        !self.pins.list().is_ok_and(|pins| pins.is_empty())
+    }
 }
 
 impl Drop for PinDirectory {

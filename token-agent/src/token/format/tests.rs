@@ -166,3 +166,31 @@ fn tokens_are_found_wherever_they_are() {
         assert_eq!(without_tokens(text), text);
     }
 }
+
+#[test]
+fn what_no_request_bears_is_no_credential() {
+    let secret = Secret::mint(&"tka".parse().unwrap()).unwrap();
+    let token = secret.expose();
+    let cut = &token[..token.len() - 1];
+    let longest = "k".repeat(8192);
+    for credential in [token, "hunter2", "a.b_c-d~e+f/g==", "x_y", &longest] {
+        assert_eq!(credential_fault(credential, "tka"), None, "{credential}");
+    }
+    for text in [
+        "",
+        &(longest.clone() + "k"),
+        &format!("Bearer {token}"),
+        &format!("Authorization:Bearer:{token}"),
+        &format!("{{\"token\":\"{token}\"}}"),
+        &format!("\u{feff}{token}"),
+        &format!("{token}{token}"),
+        cut,
+        "tka_",
+        "tab\there",
+        "pass\u{f6}rd",
+    ] {
+        assert!(credential_fault(text, "tka").is_some(), "{text}");
+    }
+    // Somebody else's, whatever it looks like.
+    assert_eq!(credential_fault(cut, "other"), None);
+}
