@@ -2,7 +2,8 @@
 
 use std::{
     ffi::OsStr,
-    fs,
+    fs::{self, File},
+    io::Read as _,
     os::unix::fs::symlink,
     path::PathBuf,
     process::{Command, Stdio},
@@ -219,7 +220,12 @@ impl<'a> Agent<'a> {
     /// What the daemon logged.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.log_path()).unwrap_or_default()
+        let mut log = String::new();
+        // It may be a device, which has no end.
+        if let Ok(file) = File::open(self.log_path()) {
+            let _ = file.take(1 << 20).read_to_string(&mut log);
+        }
+        log
     }
 
     /// Has what the daemon says come to nothing, as on a full disk; before it is started.
