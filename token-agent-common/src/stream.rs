@@ -18,8 +18,18 @@ use crate::{
 /// from one that lies ahead, in bytes: a quarter of the sequence space.
 const HISTORY: u32 = 1 << 30;
 
-/// The smallest segments a sender makes of a long one, in bytes of payload (RFC 9293, section 3.7.1).
-const SMALLEST_MSS: u32 = 536;
+/// Senders make segments at least that long of what is longer, in bytes of payload:
+/// 536 (RFC 9293, section 3.7.1) with room for options.
+const SMALLEST_SEGMENT: u32 = 512;
+
+/// How long a connection is remembered of which nothing is heard, in [`ticks`]: for an
+/// hour, longer than servers wait for the rest of a body.
+const IDLE: u32 = ticks(3_600_000_000_000);
+
+/// The same for one that has ended, or on which nothing has passed since something was
+/// denied: longer than its sender waits between two tries. Who has no token must not
+/// fill the table for long.
+const IDLE_SHORT: u32 = ticks(300_000_000_000);
 
 /// What is remembered of a connection: the value in the map of connections.
 #[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
@@ -52,6 +62,8 @@ mod state {
     pub(super) const HELD: u32 = 3;
     /// Known, but parts of a body came out of order: not all before `next` was seen.
     pub(super) const GAPPED: u32 = 4;
+    /// Known, but only because a segment was long: others may have passed unnoticed.
+    pub(super) const LONG: u32 = 5;
 }
 
 /// A time of the monotonic clock, given in nanoseconds, as a [`Flow`] keeps it:
@@ -148,10 +160,39 @@ impl Flow {
         self.state == state::LOST
     }
 
-    /// For how many ticks nothing was heard of it.
+    /// Whether nothing was heard of it for so long that it can be forgotten.
     #[must_use]
-    pub const fn idle(&self, now: u32) -> u32 {
-        now.wrapping_sub(self.used)
+    pub const fn is_idle(&self, now: u32) -> bool {
+        let longest = if self.is_held() { IDLE_SHORT } else { IDLE };
+        // Signed: it may have been changed since `now` was read.
+        now.wrapping_sub(self.used) as i32 > longest as i32
+    }
+
+    /// The same, to be forgotten soon: its sender has ended it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ended(mut self, now: u32) -> Self {
+        self.used = now.wrapping_sub(IDLE - IDLE_SHORT);
+        self
+    }
+
+    /// What is known of the connection for a segment that starts at `sequence`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn at(self, sequence: u32) -> Self {
+        if self.state == state::LONG && sequence.wrapping_sub(self.next) as i32 > 0 {
+            return Self::NONE;
+        }
+        self
+    }
+
+    /// Whether something denied at `sequence` is to be waited for: of what lies there nothing is known yet.
+    #[inline(always)]
+    #[must_use]
+    pub const fn waits_at(&self, sequence: u32) -> bool {
+        self.is_none()
+            || self.is_held()
+            || self.state == state::LONG && sequence.wrapping_sub(self.next) as i32 >= 0
     }
 
     /// Whether a connection ends that its sender ends at `sequence`, so that nothing before is
@@ -160,7 +201,9 @@ impl Flow {
     #[must_use]
     pub const fn ends_at(&self, sequence: u32, resets: bool) -> bool {
         self.next == sequence
-            && (self.state == state::KNOWN || resets && self.state == state::GAPPED)
+            && (self.state == state::KNOWN
+                || self.state == state::LONG
+                || resets && self.state == state::GAPPED)
     }
 
     /// Whether bytes up to `sequence` were seen.
@@ -176,7 +219,11 @@ impl Flow {
     pub const fn body_bytes(&self, sequence: u32, len: u32) -> u32 {
         let ahead = sequence.wrapping_sub(self.next) as i32;
         if ahead < 0 {
-            // Seen before, at least in part.
+            // Seen before, at least in part; the last byte alone is a probe whether the
+            // connection is alive (RFC 1122, section 4.2.3.6).
+            if ahead == -1 && len == 1 && !self.is_held() {
+                return 1;
+            }
             if (sequence.wrapping_sub(self.start) as i32) < 0 {
                 return 0;
             }
@@ -363,7 +410,7 @@ impl Reader {
     #[inline(always)]
     #[must_use]
     pub const fn is_telling(&self) -> bool {
-        self.body_start > 0 || self.len > SMALLEST_MSS
+        self.body_start > 0 || self.len > SMALLEST_SEGMENT
     }
 
     /// What to remember of the connection when the whole segment, which starts
@@ -382,13 +429,19 @@ impl Reader {
             } else {
                 self.len
             };
-            flow.state = state::KNOWN;
+            flow.state = if known.is_none() && self.body_start == 0 {
+                state::LONG
+            } else {
+                state::KNOWN
+            };
             flow.left = 0;
             flow.next = sequence;
             flow.start = sequence.wrapping_add(judged);
         } else if !known.reaches(sequence) {
             // Nothing is known of what comes late to fill the gap.
             flow.start = sequence;
+        } else if self.body_start > 0 && flow.state == state::LONG {
+            flow.state = state::KNOWN;
         }
         let is_news = !flow.has_seen(sequence.wrapping_add(self.len));
         flow = flow.after(sequence, self.len, now);
@@ -399,11 +452,12 @@ impl Reader {
         flow
     }
 
-    /// Whether what was denied lies further on, behind all this segment told of, and still waits.
+    /// Whether what was denied lies further on and still waits. With a body under way
+    /// the connection is known, and so nothing passes behind a gap anyhow.
     #[inline(always)]
     const fn stays_before(&self, sequence: u32, known: &Flow) -> bool {
         let ahead = known.next.wrapping_sub(sequence.wrapping_add(self.len)) as i32;
-        known.is_held() && ahead > 0 && ahead as u64 > self.body
+        known.is_held() && ahead > 0 && self.body == 0
     }
 
     /// Moves on to the next window and gives its length, which is 0 at the segment's end.

@@ -66,6 +66,7 @@ pub(crate) fn judge<P: Packet>(packet: &P) -> Action {
             && scratch.segment.len > 0
             && action == Action::Drop
             && maps::recall(&scratch.segment.flow, &mut scratch.known)
+            && scratch.known.reaches(scratch.segment.sequence)
         {
             hold(scratch);
         }
@@ -132,8 +133,12 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
         return Action::Pass;
     }
     if segment.len == 0 {
-        if segment.ends() && maps::recall(&segment.flow, known) {
-            forget_at_end(scratch, case.enforces());
+        if segment.ends()
+            && maps::recall(&segment.flow, known)
+            && !forget_at_end(scratch, case.enforces())
+            && !scratch.known.is_none()
+        {
+            maps::remember(&scratch.segment.flow, &scratch.known);
         }
         return Action::Pass;
     }
@@ -141,6 +146,7 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
         scratch.reader.head.reset();
         return case.deny(scratch, Reason::Undecided);
     }
+    *known = known.at(segment.sequence);
     if known.is_lost() {
         update(&segment.flow, known, Flow::lost(clock::ticks()));
         if case.enforces() {
@@ -199,7 +205,7 @@ fn hold(scratch: &mut Scratch) {
         denied,
         ..
     } = scratch;
-    if known.is_none() || known.is_held() {
+    if known.waits_at(segment.sequence) {
         // A probe whether the connection is alive may have one byte of garbage, which was
         // sent before or never will be (RFC 1122, section 4.2.3.6).
         let is_probe = segment.len == 1 && *denied == Reason::Malformed as u32;
@@ -231,10 +237,10 @@ fn remember(scratch: &mut Scratch) -> bool {
     forget_at_end(scratch, true) || maps::remember(&scratch.segment.flow, &scratch.known)
 }
 
-/// Forgets the connection if the segment ends it. Where verdicts are enforced, one
+/// Forgets the connection if the segment ends it, or has it forgotten soon. Where verdicts are enforced, one
 /// that was lost ends by nothing but a RST.
 #[inline(always)]
-fn forget_at_end(scratch: &Scratch, enforces: bool) -> bool {
+fn forget_at_end(scratch: &mut Scratch, enforces: bool) -> bool {
     let Scratch { segment, known, .. } = scratch;
     let end = segment.sequence.wrapping_add(segment.len);
     // Behind a FIN what was denied can still be sent again, behind a RST nothing.
@@ -244,6 +250,8 @@ fn forget_at_end(scratch: &Scratch, enforces: bool) -> bool {
             || known.is_lost() && (segment.resets() || !enforces));
     if ends {
         maps::forget(&segment.flow);
+    } else if segment.ends() && !known.is_held() && !known.is_lost() {
+        *known = known.ended(clock::ticks());
     }
     ends
 }

@@ -227,6 +227,71 @@ fn nothing_is_judged_behind_urgent_data() -> Result<()> {
 }
 
 #[test]
+fn a_body_under_way_is_not_forgotten_for_what_was_denied() -> Result<()> {
+    for program in PROGRAMS {
+        let mut uploads = Uploads::new(program)?;
+        let head = request("POST", "up", "good", "Content-Length: 2000\r\n");
+        let body = 1_000 + u32::try_from(head.len())?;
+        // Denied in this order, the last one farther away than the body reaches.
+        for at in [1_000, body, body + 5_000] {
+            assert!(!uploads.send(1, DATA | URG, at, "x")?);
+        }
+        assert!(uploads.send(1, DATA, 1_000, &head)?);
+        assert!(
+            uploads.send(1, DATA, body, &hiding("good"))?,
+            "it is the body"
+        );
+        let behind = body + 2_000;
+        assert!(!uploads.send(1, DATA, behind, &request("GET", "denied", "bad", ""))?);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_lost_among_short_ones_holds_nobody_back() -> Result<()> {
+    for program in PROGRAMS {
+        let mut client = Client::new(program)?;
+        let short = request("GET", "short", "good", "");
+        let long = request(
+            "GET",
+            "long",
+            "good",
+            &format!("Cookie: {}\r\n", "c".repeat(800)),
+        );
+        let behind = short.len() + long.len();
+        assert!(client.send(0, &short)?);
+        // The long one was lost.
+        assert!(client.send(behind, &short)?);
+        assert!(client.send(short.len(), &long)?);
+        assert!(client.send(behind + short.len(), &short)?);
+    }
+    Ok(())
+}
+
+#[test]
+fn connections_that_have_ended_make_room_soon() -> Result<()> {
+    let soon = Duration::from_secs(6 * 60);
+    for program in PROGRAMS {
+        for flags in [FIN, RST] {
+            let mut uploads = Uploads::new(program)?;
+            assert!(uploads.begin(1)?);
+            // With a gap, or behind what was denied.
+            assert!(uploads.send(1, DATA, Uploads::BODY + 50, &"x".repeat(50))?);
+            let end = Uploads::BODY + 100;
+            assert!(!uploads.send(1, DATA, end, &request("GET", "denied", "bad", ""))?);
+            uploads.guard.flows.forget_idle(monotonic()? + soon)?;
+            assert_eq!(used(&uploads.guard.kernel), 1);
+            assert!(uploads.send(1, flags, end + 300, "")?);
+            uploads.guard.flows.forget_idle(monotonic()?)?;
+            assert_eq!(used(&uploads.guard.kernel), 1);
+            uploads.guard.flows.forget_idle(monotonic()? + soon)?;
+            assert_eq!(used(&uploads.guard.kernel), 0);
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_connection_that_ends_with_a_gap_is_remembered() -> Result<()> {
     for program in PROGRAMS {
         let mut uploads = Uploads::new(program)?;

@@ -146,6 +146,7 @@ fn what_was_denied_is_waited_for() {
         (head + 20, Some(head + 20)),
         // It still stands in the way of what comes then.
         (head + 21, None),
+        (head + 2_000, None),
     ] {
         let flow = read(whole.as_bytes(), 0, held(at)).flow;
         let expected = next.map_or(held(at).unwrap(), |next| Flow {
@@ -157,9 +158,79 @@ fn what_was_denied_is_waited_for() {
         });
         assert_eq!(flow, Some(expected), "at {at}");
     }
-    // The body goes on there.
-    let flow = read(&whole.as_bytes()[..head as usize], 0, held(head)).flow;
-    assert_eq!(flow.unwrap().body_bytes(head, 100), 20);
+    // The body goes on there, or short of there.
+    for at in [head, head + 500] {
+        let flow = read(&whole.as_bytes()[..head as usize], 0, held(at))
+            .flow
+            .unwrap();
+        assert_eq!(flow.body_bytes(head, 100), 20);
+        assert!(!flow.reaches(head + 21));
+    }
+    // It still stands in the way of what comes behind a head alone.
+    let get = request("abc", 0);
+    let end = get.len() as u32;
+    assert_eq!(read(get.as_bytes(), 0, held(end + 1)).flow, held(end + 1));
+    assert!(
+        read(get.as_bytes(), 0, held(end))
+            .flow
+            .unwrap()
+            .ends_at(end, false)
+    );
+}
+
+#[test]
+fn behind_a_long_segment_others_may_have_passed() {
+    let long = request(&"k".repeat(600), 0);
+    let end = long.len() as u32;
+    let flow = read(long.as_bytes(), 0, None).flow.unwrap();
+    assert_eq!(flow.at(end), flow);
+    assert_eq!(flow.at(end + 1), Flow::NONE);
+    assert!(flow.waits_at(end) && flow.waits_at(end + 1) && !flow.waits_at(end - 1));
+    let next = read(request("abc", 0).as_bytes(), end, Some(flow))
+        .flow
+        .unwrap();
+    assert_eq!(next.at(2 * end), Flow::NONE);
+    // A body is followed to its end.
+    let body = read(request("abc", 9).as_bytes(), end, Some(flow))
+        .flow
+        .unwrap();
+    assert_eq!(body.at(2 * end), body);
+    assert!(!body.reaches(2 * end) && !body.waits_at(2 * end));
+}
+
+#[test]
+fn what_has_ended_is_forgotten_soon() {
+    let hour = ticks(3_600_000_000_000);
+    let minutes = ticks(300_000_000_000);
+    for now in [0, 7, u32::MAX] {
+        let later = |ticks: u32| now.wrapping_add(ticks);
+        let flow = Flow {
+            state: state::GAPPED,
+            used: now,
+            ..Flow::NONE
+        };
+        assert!(!flow.is_idle(later(hour)) && flow.is_idle(later(hour + 1)));
+        assert!(!flow.is_idle(now.wrapping_sub(1)));
+        for soon in [flow.ended(now), Flow::held(5, now)] {
+            assert!(!soon.is_idle(later(minutes)) && soon.is_idle(later(minutes + 1)));
+        }
+    }
+}
+
+#[test]
+fn the_last_byte_again_is_a_probe() {
+    let flow = read((request("abc", 1) + "x").as_bytes(), 0, None)
+        .flow
+        .unwrap();
+    let end = flow.next;
+    assert_eq!(flow.body_bytes(end - 1, 1), 1);
+    assert_eq!(Flow::held(end, 0).body_bytes(end - 1, 1), 0);
+    let flow = read(request(&"k".repeat(600), 0).as_bytes(), 0, None)
+        .flow
+        .unwrap();
+    assert_eq!(flow.body_bytes(flow.next - 1, 1), 1);
+    assert_eq!(flow.body_bytes(flow.next - 2, 1), 0);
+    assert_eq!(flow.body_bytes(flow.next - 1, 2), 0);
 }
 
 #[test]
@@ -422,8 +493,8 @@ fn bodies_beyond_the_sequence_space_end_where_they_should() {
         assert_eq!(flow.body_bytes(sequence, 65_000), least(left, 65_000));
         // A retransmission of what came before is still the body.
         assert_eq!(
-            flow.body_bytes(sequence.wrapping_sub(1), 1),
-            u32::from(left != length)
+            flow.body_bytes(sequence.wrapping_sub(1), 2),
+            2 * u32::from(left != length)
         );
         flow = flow.after(sequence, len, 0);
         sequence = sequence.wrapping_add(len);

@@ -31,15 +31,6 @@ use crate::config::Config;
 
 pub(super) const NAME: &str = "FLOWS";
 
-/// How long a connection is remembered of which nothing is heard: longer than
-/// servers wait for the rest of a body.
-const IDLE: Duration = Duration::from_secs(60 * 60);
-
-/// The same for one on which nothing has passed since something was denied:
-/// longer than its sender waits between two tries. Who has no token must not
-/// fill the table for long.
-const IDLE_HELD: Duration = Duration::from_secs(5 * 60);
-
 /// The table of connections, to be kept in order.
 pub struct Flows {
     map: HashMap<MapData, Raw<FlowKey>, Raw<Flow>>,
@@ -72,26 +63,20 @@ impl Flows {
     }
 
     /// Forgets the connections of which nothing was heard for an hour (or five
-    /// minutes, if nothing passed since something was denied) at `now`, a time
+    /// minutes, if it has ended or nothing passed since something was denied) at `now`, a time
     /// of the monotonic clock. The kernel removes those that it sees end.
     ///
     /// # Errors
     /// The kernel's.
     pub fn forget_idle(&mut self, now: Duration) -> Result<(), DatapathError> {
         let now = stream::ticks(now.as_nanos() as u64);
-        let longest = |flow: &Flow| {
-            let idle = if flow.is_held() { IDLE_HELD } else { IDLE };
-            stream::ticks(idle.as_nanos() as u64)
-        };
-        // Signed: the kernel may have changed it since `now` was read.
-        let is_idle = |flow: &Flow| flow.idle(now).cast_signed() > longest(flow).cast_signed();
         let mut idle = Vec::new();
         let mut used = 0;
         // Where the entry is gone at which it stands, the kernel begins anew: with
         // connections that end all the time, there would be no end to it.
         for entry in self.map.iter().take(2 * self.capacity as usize) {
             match entry {
-                Ok((key, flow)) if is_idle(&flow.0) => idle.push(key),
+                Ok((key, flow)) if flow.0.is_idle(now) => idle.push(key),
                 Ok(_) => used += 1,
                 // Taken away while the table was gone through.
                 Err(error) if is(&error, Errno::ENOENT) => {}
@@ -101,7 +86,7 @@ impl Flows {
         for key in idle {
             // It may have come to life again.
             match self.map.get(&key, 0) {
-                Ok(flow) if is_idle(&flow.0) => {}
+                Ok(flow) if flow.0.is_idle(now) => {}
                 Ok(_) => continue,
                 Err(error) if is(&error, Errno::ENOENT) => continue,
                 Err(error) => return Err(read(NAME)(error)),
