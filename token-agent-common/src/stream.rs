@@ -168,22 +168,18 @@ impl Flow {
         now.wrapping_sub(self.used) as i32 > longest as i32
     }
 
-    /// The same, to be forgotten soon: its sender has ended it.
+    /// Notes that its sender has ended it: it is to be forgotten soon.
     #[inline(always)]
-    #[must_use]
-    pub const fn ended(mut self, now: u32) -> Self {
+    pub const fn end(&mut self, now: u32) {
         self.used = now.wrapping_sub(IDLE - IDLE_SHORT);
-        self
     }
 
-    /// What is known of the connection for a segment that starts at `sequence`.
+    /// Leaves what is known of the connection for a segment that starts at `sequence`.
     #[inline(always)]
-    #[must_use]
-    pub const fn at(self, sequence: u32) -> Self {
+    pub const fn turn_to(&mut self, sequence: u32) {
         if self.state == state::LONG && sequence.wrapping_sub(self.next) as i32 > 0 {
-            return Self::NONE;
+            *self = Self::NONE;
         }
-        self
     }
 
     /// Whether something denied at `sequence` is to be waited for: of what lies there nothing is known yet.

@@ -146,9 +146,9 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
         scratch.reader.head.reset();
         return case.deny(scratch, Reason::Undecided);
     }
-    *known = known.at(segment.sequence);
+    known.turn_to(segment.sequence);
     if known.is_lost() {
-        update(&segment.flow, known, Flow::lost(clock::ticks()));
+        lose(scratch);
         if case.enforces() {
             scratch.reader.head.reset();
             return case.deny(scratch, Reason::Undecided);
@@ -179,8 +179,7 @@ fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -
         return Action::Drop;
     }
     if outcome == Outcome::Lost as u32 {
-        scratch.known = Flow::lost(clock::ticks());
-        maps::remember(&scratch.segment.flow, &scratch.known);
+        lose(scratch);
     } else {
         let is_known = !scratch.known.is_none();
         let is_remembered = (is_known || scratch.reader.is_telling()) && remember(scratch);
@@ -213,6 +212,13 @@ fn hold(scratch: &mut Scratch) {
         // If the table is full, the connection is judged as one of which nothing is known.
         update(&segment.flow, known, Flow::held(place, clock::ticks()));
     }
+}
+
+/// Remembers that track of the connection is lost, and that it is in use.
+#[inline(never)]
+fn lose(scratch: &mut Scratch) {
+    let Scratch { segment, known, .. } = scratch;
+    update(&segment.flow, known, Flow::lost(clock::ticks()));
 }
 
 /// Remembers `flow`, unless that is `known`.
@@ -251,7 +257,7 @@ fn forget_at_end(scratch: &mut Scratch, enforces: bool) -> bool {
     if ends {
         maps::forget(&segment.flow);
     } else if segment.ends() && !known.is_held() && !known.is_lost() {
-        *known = known.ended(clock::ticks());
+        known.end(clock::ticks());
     }
     ends
 }

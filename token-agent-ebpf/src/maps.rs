@@ -164,7 +164,10 @@ pub(crate) fn recall(key: &FlowKey, to: &mut Flow) -> bool {
     }
 }
 
-#[inline(always)]
+/// Remembers that of a connection; false if there is no room.
+///
+/// A function of its own in the kernel too: the sealed copy is on its stack, which is back before others need theirs.
+#[inline(never)]
 pub(crate) fn remember(key: &FlowKey, flow: &Flow) -> bool {
     FLOWS
         .insert(key, flow.sealed(key), u64::from(BPF_ANY))
