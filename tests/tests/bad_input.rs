@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use token_agent_tests::{
     host::{Agent, Namespace, binary},
-    said::{run_daemon, say},
+    said::{done, run_daemon, say},
 };
 
 const SERVICE: &str = "[[service]]\nname = \"web\"\nlisten = [\"*:8080\"]\n";
@@ -201,7 +201,8 @@ fn a_bad_command_line_is_refused_without_a_daemon() -> Result<()> {
         ("selftest", "not in this version"),
         ("bugreport", "not in this version"),
         ("nonsense", "unrecognized subcommand"),
-        ("detach", "--interface"),
+        ("detach", "--all"),
+        ("run", "agent.socket"),
         ("status --wait soon", "--wait"),
     ] {
         let mut command = Command::new(binary()?);
@@ -215,6 +216,60 @@ fn a_bad_command_line_is_refused_without_a_daemon() -> Result<()> {
             "{line}: {said:?}"
         );
         assert!(said.err.contains(told), "{line}: {said:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_daemon_ignores_no_option() -> Result<()> {
+    let run = |args: &str| {
+        let mut command = Command::new("timeout");
+        command.arg("10").arg(binary()?).args(args.split(' '));
+        // Set for all the other commands, it is no error.
+        command.env("TOKEN_AGENT_SOCKET", "/nonexistent/socket");
+        say(&mut command, "")
+    };
+    for (line, told) in [
+        ("--socket /x run --config /nonexistent", "agent.socket"),
+        ("run --socket /x --config /nonexistent", "agent.socket"),
+        ("run --json --config /nonexistent", "--json"),
+        ("--quiet run --config /nonexistent", "agent.log"),
+    ] {
+        let said = run(line)?;
+        assert_eq!(said.code, Some(2), "{line}: {said:?}");
+        assert!(said.err.contains(told), "{line}: {said:?}");
+    }
+    let said = run("run --config /nonexistent")?;
+    assert_eq!(said.code, Some(78), "{said:?}");
+    Ok(())
+}
+
+#[test]
+fn a_guard_is_not_looked_for_where_nobody_said() -> Result<()> {
+    let host = Namespace::new()?;
+    let agent = Agent::start(&host, &guarding("\"lo\""))?;
+    let detach = |config: &Path| {
+        let mut command = agent.command(["detach", "--all", "--yes", "--config"]);
+        say(command.arg(config), "")
+    };
+    let dir = tempfile::tempdir()?;
+    let broken = dir.path().join("broken.toml");
+    fs::write(&broken, "[agent]\npin_dri = \"/x\"\n")?;
+    for config in [&dir.path().join("none.toml"), &broken] {
+        let said = detach(config)?;
+        assert_eq!((said.code, said.out.as_str()), (Some(78), ""), "{said:?}");
+        let told = config.display().to_string();
+        assert!(said.err.contains(&told), "{said:?}");
+        done(&agent, &["status"])?;
+    }
+    let pins = agent.pin_dir().display().to_string();
+    for told in ["detached from lo", "no interface is guarded"] {
+        let said = detach(&agent.config())?;
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(
+            said.out.contains(told) && said.out.contains(&pins),
+            "{said:?}"
+        );
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! What the agent says of a request and of itself: `explain`, `guard` and `status`.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -242,6 +245,29 @@ fn status_tells_of_the_guard_by_its_exit_code() -> Result<()> {
         Process::follow(&mut agent.command(["status", "--wait", "30s", "--quiet"]))?;
     agent.run()?;
     assert_eq!(waiting.wait()?, Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_daemon_that_hangs_is_not_waited_for_any_longer() -> Result<()> {
+    let host = Namespace::new()?;
+    let agent = Agent::start(&host, SECTIONS)?;
+    agent.signal(Signal::SIGSTOP)?;
+    let begun = Instant::now();
+    let said = say(&mut agent.command(["status", "--wait", "2s"]), "")?;
+    let took = begun.elapsed();
+    agent.signal(Signal::SIGCONT)?;
+    assert_eq!(said.code, Some(69), "{said:?}");
+    assert!(said.err.contains("timed out"), "{said:?}");
+    // More than was asked for is for a slow machine; an answer may take longer by far.
+    let expected = Duration::from_secs(2)..Duration::from_secs(12);
+    assert!(expected.contains(&took), "{took:?}");
+    // What is not well until the end is told as it is.
+    done(&agent, &["guard", "web", "--mode", "monitor"])?;
+    let begun = Instant::now();
+    assert_eq!(exit_code(&agent, &["status", "--wait", "2s"])?, Some(3));
+    assert!(expected.contains(&begun.elapsed()));
+    assert_eq!(exit_code(&agent, &["status", "--wait", "0s"])?, Some(3));
     Ok(())
 }
 

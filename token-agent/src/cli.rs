@@ -26,11 +26,12 @@ mod tests;
 mod usage;
 mod version;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::client::Client;
 use exit::Exit;
@@ -92,7 +93,7 @@ enum Command {
 /// Does what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return later::explain(&error),
     };
@@ -104,6 +105,31 @@ pub fn main() -> ExitCode {
 }
 
 impl Cli {
+    fn read<S: Into<OsString> + Clone>(
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Self, clap::Error> {
+        let mut definition = Self::command();
+        let matches = definition.try_get_matches_from_mut(args)?;
+        let cli =
+            Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))?;
+        match cli.command {
+            Command::Run(_) => run::refuse_what_is_not_for_it(&mut definition, &matches)?,
+            Command::Check(_)
+            | Command::Status(_)
+            | Command::Issue(_)
+            | Command::List(_)
+            | Command::Show(_)
+            | Command::Revoke(_)
+            | Command::Explain(_)
+            | Command::Guard(_)
+            | Command::Events(_)
+            | Command::Doctor(_)
+            | Command::Detach(_)
+            | Command::Version => {}
+        }
+        Ok(cli)
+    }
+
     fn dispatch(self, output: Output) -> anyhow::Result<Exit> {
         let client = Client::new(&self.socket);
         match self.command {

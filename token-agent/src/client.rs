@@ -111,6 +111,12 @@ impl Client {
         }
     }
 
+    /// What it is if the daemon does not answer in time.
+    #[must_use]
+    pub fn timed_out(&self) -> ClientError {
+        self.unreachable(io::ErrorKind::TimedOut.into())
+    }
+
     async fn answer<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -177,7 +183,7 @@ impl Client {
     ) -> Result<T, ClientError> {
         timeout(PATIENCE, answer)
             .await
-            .unwrap_or_else(|_elapsed| Err(self.unreachable(io::ErrorKind::TimedOut.into())))
+            .unwrap_or_else(|_elapsed| Err(self.timed_out()))
     }
 
     fn unreachable(&self, source: io::Error) -> ClientError {

@@ -30,6 +30,14 @@ struct Checked {
     findings: Option<Vec<Finding>>,
 }
 
+impl Checked {
+    /// Whether this machine cannot enforce.
+    fn is_impossible(&self) -> bool {
+        let mut findings = self.findings.iter().flatten();
+        findings.any(|finding| finding.severity == "error")
+    }
+}
+
 pub(super) fn run(args: &Args, output: Output) -> anyhow::Result<Exit> {
     let look = |config: Option<&Config>| args.host.then(|| datapath::examine(config));
     let checked = match config::load(&args.config) {
@@ -46,12 +54,7 @@ pub(super) fn run(args: &Args, output: Output) -> anyhow::Result<Exit> {
         },
     };
     output.tell(&checked, text)?;
-    let is_impossible = checked
-        .findings
-        .iter()
-        .flatten()
-        .any(|f| f.severity == "error");
-    Ok(match (checked.valid, is_impossible) {
+    Ok(match (checked.valid, checked.is_impossible()) {
         (false, _) => Exit::Config,
         (true, true) => Exit::Failed,
         (true, false) => Exit::Done,
@@ -69,7 +72,7 @@ fn text(checked: &Checked) -> String {
     for finding in checked.findings.iter().flatten() {
         text.push_str(&finding_text(finding));
     }
-    if checked.valid {
+    if checked.valid && !checked.is_impossible() {
         text.push_str("ok\n");
     }
     text
@@ -84,4 +87,26 @@ pub(super) fn finding_text(finding: &Finding) -> String {
         remedy,
     } = finding;
     format!("{severity}: {id}: {evidence}\n  {remedy}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ok_is_said_only_if_nothing_is_in_the_way() {
+        let checked = |valid, severity| Checked {
+            valid,
+            findings: Some(vec![Finding {
+                id: "x",
+                severity,
+                evidence: String::new(),
+                remedy: String::new(),
+            }]),
+            ..Checked::default()
+        };
+        assert!(text(&checked(true, "warning")).ends_with("ok\n"));
+        assert!(!text(&checked(true, "error")).contains("ok"));
+        assert!(!text(&checked(false, "warning")).contains("ok"));
+    }
 }

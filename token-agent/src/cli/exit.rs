@@ -34,8 +34,8 @@ impl From<Exit> for ExitCode {
 
 /// Tells of an error and gives the code that goes with it.
 pub(super) fn report(error: &anyhow::Error) -> Exit {
-    if error.chain().any(is_closed_pipe) {
-        // Whoever read the output has seen enough.
+    if is_output_closed(error) {
+        // Whoever read it has seen enough.
         return Exit::Done;
     }
     eprintln!("token-agent: {error:#}");
@@ -83,6 +83,13 @@ const fn code_of_problem(code: Code) -> Exit {
         | Code::UnknownService
         | Code::UnknownToken => Exit::Failed,
     }
+}
+
+/// Whether nobody reads the output any more. A daemon that does not read what it is asked is another matter: it
+/// may not have done it.
+fn is_output_closed(error: &anyhow::Error) -> bool {
+    let is_of_the_daemon = error.chain().any(|error| error.is::<ClientError>());
+    !is_of_the_daemon && error.chain().any(is_closed_pipe)
 }
 
 fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -135,6 +142,27 @@ mod tests {
             (problem(Code::Overloaded), Exit::Unreachable),
         ] {
             assert_eq!(code_of(&error), exit, "{error:#}");
+        }
+    }
+
+    #[test]
+    fn only_a_closed_output_is_success() {
+        let closed = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let path = || "/x".into();
+        assert!(is_output_closed(&closed().into()));
+        assert!(is_output_closed(&Error::from(closed()).context("list")));
+        assert!(!is_output_closed(&Error::from(io::Error::other("full"))));
+        for daemon in [
+            ClientError::Unreachable {
+                path: path(),
+                source: closed(),
+            },
+            ClientError::Protocol {
+                path: path(),
+                source: closed().into(),
+            },
+        ] {
+            assert!(!is_output_closed(&Error::from(daemon).context("revoke")));
         }
     }
 

@@ -1,5 +1,8 @@
 //! `issue`: a new token.
 
+use std::io;
+
+use anyhow::anyhow;
 use jiff::Timestamp;
 
 use super::{
@@ -40,12 +43,23 @@ pub(super) async fn run(args: Args, client: &Client, output: Output) -> anyhow::
         not_before: args.not_before,
     };
     let issued: Issued = client.post("/v1/tokens", &request).await?;
-    if output.quiet && !output.json {
-        output::print(issued.token.0.expose())?;
-    } else {
-        output.tell(&issued, text)?;
-    }
+    print(&issued, output).map_err(|error| unprinted(&issued, &error))?;
     Ok(Exit::Done)
+}
+
+fn print(issued: &Issued, output: Output) -> io::Result<()> {
+    if output.quiet && !output.json {
+        output::print(issued.token.0.expose())
+    } else {
+        output.tell(issued, text)
+    }
+}
+
+/// The secret is lost, and the token is valid. The cause is not in the error's chain, where a closed pipe is
+/// success.
+fn unprinted(issued: &Issued, cause: &io::Error) -> anyhow::Error {
+    let id = &issued.record.id;
+    anyhow!("the token {id} was issued, but could not be printed: {cause}; revoke it")
 }
 
 fn text(issued: &Issued) -> String {

@@ -8,6 +8,9 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "token-agent revoke [OPTIONS] <ID>...\n       \
+    token-agent revoke [OPTIONS] --stdin\n       \
+    token-agent revoke [OPTIONS] --all")]
 pub(super) struct Args {
     /// Ids of tokens
     #[arg(value_name = "ID", required_unless_present_any = ["stdin", "all"])]

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
+
 use super::{
     exit::Exit,
     output::{Output, fields, table},
@@ -11,8 +13,13 @@ use crate::{
     wire::{Span, Status},
 };
 
+const PATH: &str = "/v1/status";
+
 /// How often to look while waiting.
 const POLL: Duration = Duration::from_millis(200);
+
+/// How old a status may be to be told at the end of the wait: a look and its answer take less.
+const FRESH: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -22,23 +29,34 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, client: &Client, output: Output) -> anyhow::Result<Exit> {
-    let until = args.wait.map(|wait| Instant::now() + wait.0);
-    loop {
-        let found = client.get::<Status>("/v1/status").await;
-        let is_over = until.is_none_or(|until| Instant::now() >= until);
-        match found {
-            Ok(status) if is_over || exit(&status) == Exit::Done => {
-                output.tell(&status, text)?;
-                return Ok(exit(&status));
+    let status = match args.wait {
+        Some(Span(wait)) if !wait.is_zero() => waited(client, wait).await?,
+        Some(_) | None => client.get(PATH).await?,
+    };
+    output.tell(&status, text)?;
+    Ok(exit(&status))
+}
+
+/// The first status that is all well, or the last one in time.
+async fn waited(client: &Client, wait: Duration) -> Result<Status, ClientError> {
+    let mut last = None;
+    let well = timeout(wait, async {
+        loop {
+            match client.get::<Status>(PATH).await {
+                Ok(status) if exit(&status) == Exit::Done => return Ok(status),
+                // Waiting does not help against these.
+                Err(error @ (ClientError::Forbidden { .. } | ClientError::Problem(_))) => {
+                    return Err(error);
+                }
+                found @ (Ok(_) | Err(_)) => last = Some((Instant::now(), found)),
             }
-            // Waiting does not help against these.
-            Err(error @ (ClientError::Forbidden { .. } | ClientError::Problem(_))) => {
-                return Err(error.into());
-            }
-            Err(error) if is_over => return Err(error.into()),
-            Ok(_) | Err(_) => tokio::time::sleep(POLL).await,
+            tokio::time::sleep(POLL).await;
         }
-    }
+    });
+    let well = well.await;
+    // What a daemon said before it hung is no longer so.
+    let last = last.filter(|(when, _)| when.elapsed() < FRESH);
+    well.unwrap_or_else(|_elapsed| last.map_or_else(|| Err(client.timed_out()), |(_, found)| found))
 }
 
 const fn exit(status: &Status) -> Exit {

@@ -1,9 +1,9 @@
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 use super::Cli;
 
 fn parses(line: &str) -> bool {
-    Cli::try_parse_from(line.split(' ')).is_ok()
+    Cli::read(line.split(' ')).is_ok()
 }
 
 #[test]
@@ -51,6 +51,10 @@ fn what_makes_no_sense_is_refused() {
         "token-agent guard s --mode off",
         "token-agent explain --service s --stdin --id t-0000000000000001",
         "token-agent events --client nobody",
+        "token-agent --socket /x run",
+        "token-agent run --socket /x",
+        "token-agent --json run",
+        "token-agent run --quiet",
     ] {
         assert!(!parses(line), "{line}");
     }
