@@ -1,6 +1,12 @@
 //! Tokens by the command line: issued, listed, shown and revoked.
 
-use std::{thread, time::Duration};
+use std::{
+    fs::File,
+    io,
+    process::{Output, Stdio},
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -157,6 +163,44 @@ fn tokens_are_issued_listed_and_shown() -> Result<()> {
 }
 
 #[test]
+fn a_secret_that_cannot_be_printed_is_told() -> Result<()> {
+    let host = Namespace::new()?;
+    let agent = Agent::start(&host, SECTIONS)?;
+    let issue = ["issue", "--owner", "lost", "--purpose", "b"];
+    let print = |args: &[&str], out: Stdio| -> Result<Output> {
+        Ok(agent.command(args).stdout(out).output()?)
+    };
+    // Its reading end is closed at once.
+    let closed = || anyhow::Ok(Stdio::from(io::pipe()?.1));
+    let full = || anyhow::Ok(Stdio::from(File::options().write(true).open("/dev/full")?));
+    for more in [&[] as &[&str], &["--quiet"], &["--json"]] {
+        let args = [more, &issue].concat();
+        for (out, cause) in [(closed()?, "roken pipe"), (full()?, "No space")] {
+            let said = print(&args, out)?;
+            let told = String::from_utf8(said.stderr)?;
+            assert_eq!(said.status.code(), Some(1), "{args:?}: {told}");
+            assert!(told.contains(cause) && !told.contains("tka_"), "{told}");
+            let id = told.split(' ').find(|word| word.starts_with("t-"));
+            let id = id.with_context(|| told.clone())?;
+            let expected = format!("the token {id} was issued, but could not be printed: ");
+            assert!(
+                told.contains(&expected) && told.ends_with("; revoke it\n"),
+                "{told}"
+            );
+            assert_eq!(state(&agent, id)?, "active");
+        }
+    }
+    // Whoever reads a list may have seen enough.
+    let said = print(&["list"], closed()?)?;
+    assert_eq!(
+        (said.status.code(), said.stderr.as_slice()),
+        (Some(0), b"".as_slice())
+    );
+    assert_eq!(print(&["list"], full()?)?.status.code(), Some(1));
+    Ok(())
+}
+
+#[test]
 fn revoking_is_by_id_and_all_or_nothing() -> Result<()> {
     let host = Namespace::new()?;
     let agent = Agent::start(&host, SECTIONS)?;
@@ -280,5 +324,76 @@ fn secrets_are_revoked_even_if_never_issued_here() -> Result<()> {
         assert_eq!(state(&agent, &id)?, "active");
     }
     assert_eq!(nginx.wait_for_requests(1)?.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_request_that_cannot_be_met_is_told_why() -> Result<()> {
+    let host = Namespace::new()?;
+    let agent = Agent::start(&host, SECTIONS)?;
+    let socket = agent.socket();
+    let ask = |method: &str, path: &str, body: &str| -> Result<(u64, String)> {
+        let mut command = host.command("curl");
+        command
+            .args([
+                "--silent",
+                "--request",
+                method,
+                "--data",
+                "@-",
+                "--unix-socket",
+            ])
+            .arg(&socket)
+            .arg(format!("http://localhost{path}"));
+        let problem = say(&mut command, body)?.json()?;
+        assert_eq!(names(&problem), words("type title status detail code"));
+        let detail = problem["detail"].as_str().context("a detail")?;
+        assert!(!detail.contains("s3cret"), "{detail}");
+        let status = problem["status"].as_u64().context("a status")?;
+        Ok((status, detail.to_owned()))
+    };
+    let before = revisions(&agent)?;
+    for (method, path, body, status, named) in [
+        ("DELETE", "/v1/tokens", "", 405, "GET, HEAD, POST"),
+        ("GET", "/v1/revoke", "", 405, "POST"),
+        ("GET", "/v1/nowhere", "", 404, ""),
+        ("POST", "/v1/tokens", "", 400, "empty"),
+        (
+            "POST",
+            "/v1/tokens",
+            r#"{"owner":"a","purpose":"b","ttl":3600}"#,
+            400,
+            "`ttl`",
+        ),
+        (
+            "POST",
+            "/v1/services/web/mode",
+            r#"{"mode":"s3cret"}"#,
+            400,
+            "`mode` has to be `enforce` or `monitor`",
+        ),
+        (
+            "POST",
+            "/v1/revoke",
+            r#"{"ids":[]}"#,
+            400,
+            "nothing to revoke",
+        ),
+        (
+            "POST",
+            "/v1/revoke",
+            r#"{"secrets":[]}"#,
+            400,
+            "nothing to revoke",
+        ),
+        ("GET", "/v1/events?reason=s3cret", "", 400, "`reason`"),
+        ("GET", "/v1/events?verdict=s3cret", "", 400, "`verdict`"),
+    ] {
+        let (found, detail) = ask(method, path, body)?;
+        assert_eq!(found, status, "{method} {path}: {detail}");
+        assert!(detail.contains(named), "{method} {path}: {detail}");
+    }
+    assert_eq!(revisions(&agent)?, before);
+    assert_eq!(agent.get("/v1/events?reason=revoked&verdict=deny")?, "");
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! JSON out of a request's body, without leaving its secrets in memory.
 
+mod wrong;
+
 use std::time::Duration;
 
 use axum::{
@@ -12,10 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use zeroize::Zeroize;
 
-use crate::{
-    token::format::without_tokens,
-    wire::{Code, Problem},
-};
+use crate::wire::{Code, Problem};
 
 /// How long a body may take: it comes from this machine.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -33,20 +32,9 @@ impl<S: Send + Sync, T: DeserializeOwned, const MOST: usize> FromRequest<S> for 
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
         let bytes = read(request.into_body(), MOST).await?;
-        // A message of serde names fields and places, and may repeat a wrong value:
-        // so only its place is told.
         let parsed = serde_json::from_slice(&bytes).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            let what = match error.classify() {
-                serde_json::error::Category::Data => described(&error.to_string()),
-                serde_json::error::Category::Eof
-                | serde_json::error::Category::Io
-                | serde_json::error::Category::Syntax => "it is not valid JSON".into(),
-            };
-            Problem::new(
-                Code::BadRequest,
-                format!("the body cannot be read at line {line}, column {column}: {what}"),
-            )
+            let detail = wrong::body::<T>(&bytes, &error);
+            Problem::new(Code::BadRequest, detail)
         });
         wipe(bytes);
         parsed.map(Self)
@@ -59,20 +47,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         Query::try_from_uri(&parts.uri)
             .map(|Query(asked)| Self(asked))
-            .map_err(|error| {
-                let text = error.body_text();
-                // The library's own words, and the field's name.
-                let message = text.rsplit_once("query string: ").map_or("", |(_, it)| it);
-                let message = match message.split_once(": ") {
-                    Some((field, rest)) if !field.contains(' ') => rest,
-                    Some(_) | None => message,
-                };
-                let what = described(message);
-                Problem::new(
-                    Code::BadRequest,
-                    format!("the query cannot be read: {what}"),
-                )
-            })
+            .map_err(|rejection| Problem::new(Code::BadRequest, wrong::query(&rejection)))
     }
 }
 
@@ -88,19 +63,6 @@ async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
             Code::Timeout,
             "the body did not come in time; nothing was done",
         )),
-    }
-}
-
-/// Which field is wrong. Only messages that cannot hold a value of the request are
-/// passed on, and no token where a field should be.
-fn described(message: &str) -> String {
-    let is_harmless = ["unknown field", "missing field", "duplicate field"]
-        .iter()
-        .any(|start| message.starts_with(start));
-    if is_harmless {
-        without_tokens(message)
-    } else {
-        "a value is not of the kind that is wanted there".into()
     }
 }
 

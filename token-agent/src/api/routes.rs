@@ -7,7 +7,10 @@ use axum::{
     Extension, Json, Router,
     body::{Body, Bytes},
     extract::{Path, Request, State},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        StatusCode,
+        header::{ALLOW, CONTENT_TYPE},
+    },
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -82,12 +85,25 @@ pub fn metrics(agent: Arc<Agent>) -> Router {
 }
 
 pub(super) fn common(routes: Router) -> Router {
-    routes
+    let routes = routes
         .fallback(async || Problem::new(Code::NotFound, "there is nothing at this path"))
-        .method_not_allowed_fallback(async || {
-            Problem::new(Code::NotFound, "the path does not answer to this method")
-        })
-        .layer(middleware::from_fn(within_time))
+        .layer(middleware::from_fn(within_time));
+    // Around them: only there has the answer to a wrong method its `Allow`.
+    Router::new()
+        .fallback_service(routes)
+        .layer(middleware::map_response(told_methods))
+}
+
+/// An answer to a wrong method tells which ones are right.
+async fn told_methods(response: Response) -> Response {
+    let allowed = response.headers().get(ALLOW).cloned();
+    match allowed {
+        Some(allowed) if response.status() == StatusCode::METHOD_NOT_ALLOWED => {
+            let methods = allowed.to_str().unwrap_or_default().replace(',', ", ");
+            ([(ALLOW, allowed)], Problem::wrong_method(&methods)).into_response()
+        }
+        Some(_) | None => response,
+    }
 }
 
 async fn within_time(request: Request, next: Next) -> Response {

@@ -24,7 +24,9 @@ use super::{
     serve_control,
     server::Endless,
 };
-use crate::wire::{Actor, ListQuery, ModeRequest, Problem};
+use crate::wire::{
+    Actor, EventQuery, IssueRequest, ListQuery, ModeRequest, Problem, RevokeRequest,
+};
 
 struct Server {
     directory: TempDir,
@@ -52,8 +54,20 @@ impl Server {
                 get(async |Asked(query): Asked<ListQuery>| Json(query)),
             )
             .route(
+                "/events",
+                get(async |Asked(query): Asked<EventQuery>| Json(query)),
+            )
+            .route(
                 "/mode",
                 post(async |JsonBody(mode): JsonBody<ModeRequest, 128>| Json(mode)),
+            )
+            .route(
+                "/issue",
+                get(async || ()).post(async |JsonBody(it): JsonBody<IssueRequest, 512>| Json(it)),
+            )
+            .route(
+                "/revoke",
+                post(async |JsonBody(it): JsonBody<RevokeRequest, 512>| Json(it)),
             );
         let (end, shutdown) = Shutdown::new();
         let keeper = Gatekeeper {
@@ -89,8 +103,12 @@ impl Server {
     }
 
     async fn post(&self, body: &str) -> String {
+        self.post_to("/mode", body).await
+    }
+
+    async fn post_to(&self, path: &str, body: &str) -> String {
         self.ask(&format!(
-            "POST /mode HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         ))
         .await
@@ -174,6 +192,153 @@ async fn whatever_is_wrong_is_a_problem() {
             .await
             .starts_with("HTTP/1.1 200")
     );
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let server = Server::start(Limits::CONTROL);
+    for (method, path, allowed) in [
+        ("GET", "/mode", "POST"),
+        ("POST", "/find", "GET, HEAD"),
+        ("DELETE", "/issue", "GET, HEAD, POST"),
+    ] {
+        let answer = server.ask(&close(path).replacen("GET", method, 1)).await;
+        assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+        let allow = format!("\r\nallow: {}\r\n", allowed.replace(' ', ""));
+        assert!(
+            answer
+                .to_ascii_lowercase()
+                .contains(&allow.to_ascii_lowercase()),
+            "{answer}"
+        );
+        let problem = problem(&answer);
+        assert_eq!((problem.status, problem.code.as_str()), (405, "not_found"));
+        assert!(problem.detail.ends_with(allowed), "{problem:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_field_is_named_and_its_value_is_not() {
+    let server = Server::start(Limits::CONTROL);
+    for (path, body, detail) in [
+        ("/mode", "", "the body is empty"),
+        ("/mode", " \n", "the body is empty"),
+        ("/mode", "{\n", "the body ends before its JSON does"),
+        ("/mode", "s3cret", "it is not valid JSON"),
+        ("/mode", "{}", "missing field `mode`"),
+        (
+            "/mode",
+            "3",
+            "it has to be an object with the fields that are wanted",
+        ),
+        (
+            "/mode",
+            r#"{"mode":"s3cret, expected s3cret"}"#,
+            "`mode` has to be `enforce` or `monitor`",
+        ),
+        (
+            "/mode",
+            r#"{"mode":"enforce","for":3600}"#,
+            "`for` has to be a duration of at most 36500d, such as `90s`, `15m`, `24h` or `30d`",
+        ),
+        (
+            "/mode",
+            r#"{"mode":"enforce","for":"s3cret"}"#,
+            "`for` has to be a duration of at most 36500d, such as `90s`, `15m`, `24h` or `30d`",
+        ),
+        (
+            "/issue",
+            r#"{"owner":"a","purpose":"s3cret\u0000"}"#,
+            "`purpose` has to be 1 to 256 printable characters, and no token",
+        ),
+        (
+            "/issue",
+            r#"{"owner":"a","purpose":"b","not_before":"s3cret"}"#,
+            "`not_before` has to be a time of RFC 3339, such as `2030-01-31T12:00:00Z`",
+        ),
+        (
+            "/issue",
+            r#"{"owner":"a","purpose":"b","services":["a",{"s3cret":1}]}"#,
+            "`services[1]` has to be a string",
+        ),
+        (
+            "/revoke",
+            r#"{"ids":["s3cret"]}"#,
+            "`ids[0]` has to be the id of a token: `t-` and 16 characters",
+        ),
+        (
+            "/revoke",
+            r#"{"ids":[]}"#,
+            "`ids` has to be a list of at least one: there is nothing to revoke",
+        ),
+        (
+            "/revoke",
+            r#"{"secrets":[]}"#,
+            "`secrets` has to be a list of at least one: there is nothing to revoke",
+        ),
+        (
+            "/revoke",
+            r#"{"secrets":"s3cret"}"#,
+            "`secrets` has to be a list",
+        ),
+        (
+            "/revoke",
+            r#"{"all":"s3cret"}"#,
+            "`all` has to be true or false",
+        ),
+    ] {
+        let found = problem(&server.post_to(path, body).await);
+        assert_eq!(found.status, 400, "{body}");
+        // The place is told, once, where there is one.
+        let told = found
+            .detail
+            .strip_prefix("the body cannot be read at line 1, column ")
+            .and_then(|rest| rest.split_once(": "))
+            .map_or(found.detail.as_str(), |(_, what)| what);
+        assert_eq!(told, detail, "{body}");
+    }
+    let some = r#"{"secrets":["s3cret"],"ids":null}"#;
+    let answer = server.post_to("/revoke", some).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_wrong_parameter_is_named_and_its_value_is_not() {
+    let server = Server::start(Limits::CONTROL);
+    for (path, what) in [
+        (
+            "/events?reason=s3cret",
+            "`reason` has to be one of `allowed`, `public`, ",
+        ),
+        (
+            "/events?reason=",
+            "`reason` has to be one of `allowed`, `public`, ",
+        ),
+        (
+            "/events?verdict=s3cret",
+            "`verdict` has to be one of `allow`, `deny`",
+        ),
+        (
+            "/events?token=s3cret",
+            "`token` has to be the id of a token",
+        ),
+        ("/events?client=s3cret", "`client` has to be an IP address"),
+        ("/events?follow=s3cret", "`follow` has to be true or false"),
+        ("/find?state=s3cret", "`state` has to be one of `active`, "),
+        ("/find?limit=s3cret", "`limit` has to be a whole number"),
+        ("/find?expiring=s3cret", "`expiring` has to be a duration "),
+        ("/find?owner=s3cret!", "`owner` has to be 1 to 64 of "),
+    ] {
+        let found = problem(&server.ask(&close(path)).await);
+        assert_eq!(found.status, 400, "{path}");
+        let what = format!("the query cannot be read: {what}");
+        assert!(found.detail.starts_with(&what), "{path}: {found:?}");
+        assert!(!found.detail.contains("s3cret"), "{path}: {found:?}");
+    }
+    for path in ["/events", "/events?reason=revoked&verdict=deny&follow=true"] {
+        let answer = server.ask(&close(path)).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
 }
 
 #[tokio::test]

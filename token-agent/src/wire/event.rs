@@ -1,9 +1,14 @@
 //! One line of the trail.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, Expected, Unexpected},
+};
+use token_agent_common::reason::{Reason, Verdict};
 
 use super::Actor;
 use crate::token::TokenId;
@@ -65,9 +70,17 @@ pub struct EventQuery {
     /// Those to come, rather than the latest ones.
     #[serde(default)]
     pub follow: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "verdict",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub verdict: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "reason",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
@@ -139,4 +152,35 @@ impl EventQuery {
                 && agrees(client.as_deref(), event.client.as_deref())
                 && (self.token.is_none() || self.token == event.id))
     }
+}
+
+/// The words one of which is to be given.
+struct OneOf(Vec<&'static str>);
+
+impl Expected for OneOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "one of `{}`", self.0.join("`, `"))
+    }
+}
+
+impl OneOf {
+    /// A word that no event has would pick none, and look as if nothing had happened.
+    fn read<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<String>, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        if self.0.contains(&word.as_str()) {
+            Ok(Some(word))
+        } else {
+            Err(D::Error::invalid_value(Unexpected::Other("a word"), &self))
+        }
+    }
+}
+
+fn verdict<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let words = [Verdict::Allow, Verdict::Deny].map(Verdict::as_str);
+    OneOf(words.into()).read(deserializer)
+}
+
+fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let words = Reason::ALL.map(Reason::as_str);
+    OneOf(words.into()).read(deserializer)
 }

@@ -57,6 +57,19 @@ impl Problem {
             code,
         }
     }
+
+    /// The path does not answer to the method, only to the `allowed` ones. The status says it all,
+    /// so there is no kind of its own (RFC 9457, section 4.2.1).
+    #[must_use]
+    pub fn wrong_method(allowed: &str) -> Self {
+        Self {
+            kind: "about:blank".into(),
+            title: "Method Not Allowed".into(),
+            status: 405,
+            detail: format!("the path does not answer to this method, only to {allowed}"),
+            code: Code::NotFound,
+        }
+    }
 }
 
 impl Code {

@@ -1,6 +1,6 @@
 //! Revoking tokens.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::SecretText;
 use crate::{
@@ -12,10 +12,18 @@ use crate::{
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeRequest {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "some",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub ids: Option<Vec<TokenId>>,
     /// Also such as were never issued here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "some",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub secrets: Option<Vec<SecretText>>,
     #[serde(default)]
     pub all: bool,
@@ -47,4 +55,16 @@ pub struct RevokeAnswer {
     /// Where the tokens are let pass nevertheless.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// A list that names something: one that came out empty by mistake is no success.
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    let list = Option::<Vec<T>>::deserialize(deserializer)?;
+    if list.as_ref().is_some_and(Vec::is_empty) {
+        let wanted = "a list of at least one: there is nothing to revoke";
+        return Err(D::Error::invalid_length(0, &wanted));
+    }
+    Ok(list)
 }
