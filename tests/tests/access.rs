@@ -170,7 +170,7 @@ fn the_socket_speaks_http_within_limits() -> Result<()> {
             "400",
             Some("bad_request"),
         ),
-        ("/v1/status", "{}".into(), "404", Some("not_found")),
+        ("/v1/status", "{}".into(), "405", Some("not_found")),
         ("/v1/tokens", issue.into(), "201", None),
     ] {
         let answer = post(path, &body)?;
