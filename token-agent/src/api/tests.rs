@@ -325,6 +325,10 @@ async fn a_wrong_parameter_is_named_and_its_value_is_not() {
         ("/events?client=s3cret", "`client` has to be an IP address"),
         ("/events?follow=s3cret", "`follow` has to be true or false"),
         ("/find?state=s3cret", "`state` has to be one of `active`, "),
+        (
+            "/find?state=query%20string:%20a:%20missing%20field%20s3cret",
+            "`state` has to be one of `active`, ",
+        ),
         ("/find?limit=s3cret", "`limit` has to be a whole number"),
         ("/find?expiring=s3cret", "`expiring` has to be a duration "),
         ("/find?owner=s3cret!", "`owner` has to be 1 to 64 of "),

@@ -22,7 +22,7 @@ pub(super) fn body<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error)
 /// Why a query is not the one wanted.
 pub(super) fn query(rejection: &QueryRejection) -> String {
     let text = rejection.body_text();
-    let message = text.rsplit_once("query string: ").map_or("", |(_, it)| it);
+    let message = text.split_once("query string: ").map_or("", |(_, it)| it);
     format!("the query cannot be read: {}", described(message))
 }
 
@@ -84,7 +84,7 @@ fn wanted(field: &str) -> &'static str {
         "id" | "ids" | "token" => "the id of a token: `t-` and 16 characters",
         "at" | "not_before" => "a time of RFC 3339, such as `2030-01-31T12:00:00Z`",
         "client" => "an IP address",
-        "limit" => "a whole number",
+        "limit" => "a whole number of at most 4294967295",
         "follow" => "true or false",
         _ => "of another kind",
     }
