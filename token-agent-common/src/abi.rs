@@ -224,17 +224,21 @@ pub struct ServicePolicy {
     override_until: u64,
     mode: u32,
     override_mode: u32,
+    options: u32,
+    reserved: u32,
 }
 
 impl ServicePolicy {
-    /// A policy without an override.
+    /// A policy without an override; `options` are bits of [`option`](crate::http1::option).
     #[must_use]
-    pub const fn new(credential: CredentialRule, mode: Mode) -> Self {
+    pub const fn new(credential: CredentialRule, mode: Mode, options: u32) -> Self {
         Self {
             credential,
             override_until: 0,
             mode: mode as u32,
             override_mode: 0,
+            options,
+            reserved: 0,
         }
     }
 
@@ -252,6 +256,13 @@ impl ServicePolicy {
     #[must_use]
     pub const fn credential(&self) -> &CredentialRule {
         &self.credential
+    }
+
+    /// Bits of [`option`](crate::http1::option).
+    #[inline(always)]
+    #[must_use]
+    pub const fn options(&self) -> u32 {
+        self.options
     }
 
     /// Whether the time decides which mode is in force.
@@ -417,7 +428,7 @@ const _: () = {
     assert!(size_of::<TokenEntry>() == 32);
     assert!(size_of::<ListenKey>() == 24);
     assert!(size_of::<Ports>() == 56);
-    assert!(size_of::<ServicePolicy>() == 104);
+    assert!(size_of::<ServicePolicy>() == 112);
     assert!(size_of::<Settings>() == 40);
     assert!(size_of::<AudienceKey>() == 8);
     assert!(size_of::<FlowKey>() == 40);

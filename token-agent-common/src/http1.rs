@@ -106,6 +106,20 @@ pub struct Rules<'a> {
     pub credential: &'a CredentialRule,
     /// The key it is hashed with.
     pub key: &'a KeyWords,
+    /// See [`option`].
+    pub options: u32,
+}
+
+/// What a service allows or asks for beyond plain requests: bits of [`Rules::options`].
+pub mod option {
+    /// A PROXY protocol header, version 1 or 2, stands before a connection's first request.
+    pub const PROXY_PROTOCOL: u32 = 1 << 0;
+    /// A connection's first request may upgrade it to `websocket` (RFC 6455).
+    pub const WEBSOCKET: u32 = 1 << 1;
+    /// A connection's first request may be a `CONNECT`.
+    pub const CONNECT: u32 = 1 << 2;
+    /// A GET or HEAD has no body.
+    pub const NO_BODY_ON_GET: u32 = 1 << 3;
 }
 
 /// A request head being read.

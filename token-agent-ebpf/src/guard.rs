@@ -322,6 +322,7 @@ impl<P: Packet> Turns<'_, P> {
         let rules = Rules {
             credential: self.case.policy.credential(),
             key: self.case.settings.key(),
+            options: self.case.policy.options(),
         };
         let (packet, payload) = (self.packet, segment.payload);
         match reader.turn(window, &rules, |window, offset, len| {

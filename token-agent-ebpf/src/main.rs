@@ -46,6 +46,12 @@ fn guard_tc(context: TcContext) -> i32 {
     }
 }
 
+/// The witness: sees what the server says.
+#[classifier]
+fn witness_tc(_context: TcContext) -> i32 {
+    TC_ACT_UNSPEC
+}
+
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     // Nothing here can panic; the verifier would refuse an endless loop it could reach.

@@ -18,11 +18,11 @@ fn addresses_are_in_network_order() {
 #[test]
 fn an_override_ends_by_the_clock() {
     let rule = CredentialRule::new(Name::EMPTY, Name::EMPTY, Charset::Visible);
-    let policy = ServicePolicy::new(rule, Mode::Enforce);
+    let policy = ServicePolicy::new(rule, Mode::Enforce, 0);
     assert!(policy.enforces(0) && !policy.is_overridden());
     let monitored = policy.overridden(Mode::Monitor, 100);
     assert!(!monitored.enforces(99) && monitored.enforces(100));
-    assert!(!ServicePolicy::new(rule, Mode::Monitor).enforces(0));
+    assert!(!ServicePolicy::new(rule, Mode::Monitor, 0).enforces(0));
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn read(bytes: &[u8], rule: &CredentialRule, cut: usize) -> Result<Option<Read>,
     let rules = Rules {
         credential: rule,
         key: &key,
+        options: 0,
     };
     let mut window = Window::new();
     let mut head = Head::new(&key);

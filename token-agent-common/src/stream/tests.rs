@@ -49,6 +49,7 @@ fn read_with(reader: &mut Reader, payload: &[u8], sequence: u32, flow: Option<Fl
     let rules = Rules {
         credential: &rule,
         key: &key,
+        options: 0,
     };
     let len = payload.len() as u32;
     let body = flow.map_or(0, |flow| flow.body_bytes(sequence, len));
@@ -401,6 +402,7 @@ fn bytes_that_cannot_be_had_are_no_request() {
     let rules = Rules {
         credential: &rule,
         key: &key,
+        options: 0,
     };
     let mut reader = reader();
     reader.begin(0, 100);

@@ -116,7 +116,11 @@ fn head(service: &Service, request: &ExplainRequest) -> Result<Zeroizing<Vec<u8>
 
 /// The digest of the credential in `head`, or why it is not looked up.
 fn read(head: &[u8], credential: &CredentialRule, key: &KeyWords) -> Result<Digest, Reason> {
-    let rules = Rules { credential, key };
+    let rules = Rules {
+        credential,
+        key,
+        options: 0,
+    };
     let mut reader = Reader::new(key);
     let mut window = Window::new();
     let Ok(len) = u32::try_from(head.len()) else {

@@ -264,7 +264,7 @@ fn policies(services: &[Service]) -> Vec<ServicePolicy> {
 }
 
 fn no_policy(mode: Mode) -> ServicePolicy {
-    ServicePolicy::new(CredentialRule::zeroed(), mode)
+    ServicePolicy::new(CredentialRule::zeroed(), mode, 0)
 }
 
 /// A service's policy, as the kernel reads it.
@@ -273,7 +273,7 @@ fn policy(service: &Service) -> ServicePolicy {
         config::Mode::Enforce => Mode::Enforce,
         config::Mode::Monitor => Mode::Monitor,
     };
-    ServicePolicy::new(credential_rule(service), mode)
+    ServicePolicy::new(credential_rule(service), mode, 0)
 }
 
 /// Where a service's credential is found: for the kernel, and for `explain`.
