@@ -26,7 +26,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     agent::{self, Agent, Degraded, Engine},
     api::{self, ControlSocket, Gatekeeper, Limits, Shutdown},
-    config::{Config, InterfacePattern, Loaded},
+    config::{Config, Interfaces, Loaded},
     datapath::{Datapath, Denials, Flows, Interface, KERNEL_LOG_TARGET, KernelLog, PinDirectory},
     reconcile::Reconciler,
     store::Store,
@@ -237,11 +237,10 @@ fn start(config: Config, group: &group::Group, kernel_log: bool) -> anyhow::Resu
     })
 }
 
-fn tell(interfaces: &[Interface], configured: &[InterfacePattern]) {
+fn tell(interfaces: &[Interface], configured: &Interfaces) {
     interfaces.iter().for_each(agent::tell);
     if !interfaces.iter().any(Interface::is_guarded) {
-        let wanted: Vec<_> = configured.iter().map(InterfacePattern::as_str).collect();
-        warn!(interfaces = wanted.join(", "), "no interface is guarded");
+        warn!(interfaces = %configured, "no interface is guarded");
     }
 }
 

@@ -33,7 +33,7 @@ pub use debug::{KernelLog, TARGET as KERNEL_LOG_TARGET};
 pub use denials::Denials;
 pub use error::DatapathError;
 pub use flows::Flows;
-pub(crate) use maps::credential_rule;
+pub(crate) use maps::{credential_rule, options};
 pub(crate) use object::MAX_AUDIENCES;
 pub use pins::PinDirectory;
 pub use rehearse::{Program, Rehearsal};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use token_agent_common::{
     digest::{Digest, KeyWords},
-    http1::{CredentialRule, Rules},
+    http1::{Rules, option},
     reason::Reason,
     stream::{Reader, Turn},
     window::Window,
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::{Agent, AgentError};
 use crate::{
     config::Service,
-    datapath::credential_rule,
+    datapath::{credential_rule, options},
     token::TokenId,
     wire::{ExplainRequest, Explanation},
 };
@@ -36,11 +36,7 @@ impl Agent {
         }
         let (_, service) = self.service(&request.service)?;
         let head = head(service, &request)?;
-        let read = read(
-            &head,
-            &credential_rule(service),
-            &KeyWords::new(self.key.expose()),
-        );
+        let read = read(service, &head, &KeyWords::new(self.key.expose()));
         self.with_engine(move |_agent, engine| {
             let by_id = match &request.id {
                 None => None,
@@ -115,11 +111,12 @@ fn head(service: &Service, request: &ExplainRequest) -> Result<Zeroizing<Vec<u8>
 }
 
 /// The digest of the credential in `head`, or why it is not looked up.
-fn read(head: &[u8], credential: &CredentialRule, key: &KeyWords) -> Result<Digest, Reason> {
+fn read(service: &Service, head: &[u8], key: &KeyWords) -> Result<Digest, Reason> {
     let rules = Rules {
-        credential,
+        credential: &credential_rule(service),
         key,
-        options: 0,
+        // It is asked about a request, not about what stands before a connection's first one.
+        options: options(service) & !option::PROXY_PROTOCOL,
     };
     let mut reader = Reader::new(key);
     let mut window = Window::new();
@@ -187,7 +184,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{Mode, OnDeny},
+        config::{ExistingConnections, Mode, OnDeny},
         token::Secret,
         wire::SecretText,
     };
@@ -202,6 +199,11 @@ mod tests {
             scheme: scheme.into(),
             mode: Mode::Enforce,
             on_deny: OnDeny::Drop,
+            existing_connections: ExistingConnections::Close,
+            proxy_protocol: false,
+            websocket: false,
+            connect: false,
+            body_on_get: true,
         }
     }
 
@@ -220,7 +222,7 @@ mod tests {
             at: None,
         };
         let head = head(service, &request).unwrap();
-        read(&head, &credential_rule(service), &KeyWords::new(&KEY))
+        read(service, &head, &KeyWords::new(&KEY))
     }
 
     fn digest(secret: &str) -> Digest {

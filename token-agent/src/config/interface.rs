@@ -56,6 +56,31 @@ impl InterfacePattern {
     }
 }
 
+impl InterfacePattern {
+    /// Whether there is a name that both match.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let [ours, theirs] = [self, other].map(|pattern| pattern.0.chars().collect::<Vec<_>>());
+        let row = theirs.len() + 1;
+        // Whether what is left of both from here on can be the same.
+        let mut meet = vec![false; (ours.len() + 1) * row];
+        for i in (0..=ours.len()).rev() {
+            for j in (0..=theirs.len()).rev() {
+                let skips = |di: usize, dj: usize| meet[(i + di) * row + j + dj];
+                meet[i * row + j] = match (ours.get(i), theirs.get(j)) {
+                    (None, None) => true,
+                    // A star stands for nothing, or for one piece more of the other.
+                    (Some('*'), theirs) => skips(1, 0) || (theirs.is_some() && skips(0, 1)),
+                    (ours, Some('*')) => skips(0, 1) || (ours.is_some() && skips(1, 0)),
+                    (Some(a), Some(b)) => (*a == '?' || *b == '?' || a == b) && skips(1, 1),
+                    (None, Some(_)) | (Some(_), None) => false,
+                };
+            }
+        }
+        meet[0]
+    }
+}
+
 impl FromStr for InterfacePattern {
     type Err = Invalid;
 
@@ -127,6 +152,30 @@ mod tests {
             assert_eq!(parsed.matches(name), matches, "{pattern} {name}");
             assert_eq!(parsed.as_str(), pattern);
             assert_eq!(parsed.is_glob(), pattern.contains(['*', '?']));
+        }
+    }
+
+    #[test]
+    fn patterns_overlap_where_a_name_can_be_both() {
+        for (one, other, overlap) in [
+            ("eth0", "eth0", true),
+            ("eth0", "eth1", false),
+            ("*", "veth*", true),
+            ("eth*", "veth*", false),
+            ("*0", "veth*", true),
+            ("e*0", "e*1", false),
+            ("e*a*", "*b*0", true),
+            ("eth?", "eth*", true),
+            ("eth?", "eth", false),
+            ("eth?", "eth*10", false),
+            ("*a", "b*", true),
+        ] {
+            let [a, b] = [one, other].map(|text| text.parse::<InterfacePattern>().unwrap());
+            assert_eq!(
+                (a.overlaps(&b), b.overlaps(&a)),
+                (overlap, overlap),
+                "{one} {other}"
+            );
         }
     }
 

@@ -19,6 +19,26 @@ pub struct Service {
     pub scheme: String,
     pub mode: Mode,
     pub on_deny: OnDeny,
+    pub existing_connections: ExistingConnections,
+    /// Whether a PROXY protocol header comes first on every connection.
+    pub proxy_protocol: bool,
+    /// Whether a connection's first request may upgrade it to `websocket`.
+    pub websocket: bool,
+    /// Whether a connection's first request may be a `CONNECT`.
+    pub connect: bool,
+    /// Whether a GET or HEAD may have a body.
+    pub body_on_get: bool,
+}
+
+/// What becomes of connections that are older than the guard.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ExistingConnections {
+    /// Those on which nothing was received yet go on.
+    Adopt,
+    /// They are reset, at both ends.
+    Close,
+    /// They are left alone; the guard passes nothing on them.
+    Drop,
 }
 
 /// Whether a verdict has consequences.
@@ -93,6 +113,17 @@ impl Service {
             on_deny: table
                 .text("on_deny", report, on_deny)
                 .unwrap_or(OnDeny::Drop),
+            existing_connections: table
+                .text("existing_connections", report, |word| {
+                    choose(word, &ExistingConnections::WORDS)
+                })
+                .unwrap_or(ExistingConnections::Close),
+            proxy_protocol: one_of(&mut table, "proxy_protocol", ["off", "required"], report)
+                .unwrap_or(false),
+            websocket: upgrades(&mut table, report),
+            connect: one_of(&mut table, "connect", ["deny", "allow"], report).unwrap_or(false),
+            body_on_get: one_of(&mut table, "body_on_get", ["deny", "allow"], report)
+                .unwrap_or(true),
         };
         table.finish(report);
         service
@@ -108,6 +139,24 @@ impl Mode {
         match self {
             Self::Enforce => "enforce",
             Self::Monitor => "monitor",
+        }
+    }
+}
+
+impl ExistingConnections {
+    const WORDS: [(&str, Self); 3] = [
+        ("close", Self::Close),
+        ("drop", Self::Drop),
+        ("adopt", Self::Adopt),
+    ];
+
+    /// The word users write.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Adopt => "adopt",
+            Self::Close => "close",
+            Self::Drop => "drop",
         }
     }
 }
@@ -175,6 +224,42 @@ fn on_deny(word: &str) -> Result<OnDeny, Invalid> {
         );
     }
     choose(word, &[("drop", OnDeny::Drop)])
+}
+
+/// A choice of two words, of which the second one means yes.
+fn one_of(
+    table: &mut Table<'_>,
+    key: &'static str,
+    [no, yes]: [&str; 2],
+    report: &mut Report<'_>,
+) -> Option<bool> {
+    table.text(key, report, |word| {
+        choose(word, &[(no, false), (yes, true)])
+    })
+}
+
+/// Whether `websocket` is among the upgrades: there is no other.
+fn upgrades(table: &mut Table<'_>, report: &mut Report<'_>) -> bool {
+    const KEY: &str = "upgrade";
+    let mut websocket = false;
+    for item in table.list(KEY, report).unwrap_or_default() {
+        match item.text().and_then(upgrade) {
+            Ok(()) => websocket = true,
+            Err(what) => report.error(table.at(KEY).on(item.place), what),
+        }
+    }
+    websocket
+}
+
+fn upgrade(protocol: &str) -> Result<(), Invalid> {
+    if matches!(protocol, "h2c" | "h2") {
+        return Err(Invalid::new(format!(
+            "{} is never supported: requests of HTTP/2 cannot be judged",
+            quote(protocol)
+        ))
+        .help("remove it, and let clients speak HTTP/1.1"));
+    }
+    choose(protocol, &[("websocket", ())])
 }
 
 #[cfg(test)]

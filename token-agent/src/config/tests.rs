@@ -75,6 +75,11 @@ fn assert_errors(more: &str, expected: &[&str]) {
     assert_eq!(errors, expected, "{more}");
 }
 
+fn facing_the_client(patterns: &[&str]) -> Interfaces {
+    let patterns = patterns.iter().map(|pattern| pattern.parse().unwrap());
+    Interfaces::new(patterns.map(|pattern| (pattern, Facing::Client)))
+}
+
 #[test]
 fn the_smallest_file_gets_every_default() {
     const DAY: Duration = Duration::from_secs(86_400);
@@ -95,10 +100,12 @@ fn the_smallest_file_gets_every_default() {
                 group_is_default: true,
             },
             datapath: Datapath {
-                interfaces: vec!["eth0".parse().unwrap()],
+                interfaces: facing_the_client(&["eth0"]),
                 hook: Hook::Auto,
                 max_tokens: 65_536,
                 max_flows: 65_536,
+                max_flows_per_source: 32_768,
+                unacked_buffers: 8_192,
             },
             tokens: Tokens {
                 prefix: "tka".into(),
@@ -114,6 +121,11 @@ fn the_smallest_file_gets_every_default() {
                 scheme: "Bearer".into(),
                 mode: Mode::Enforce,
                 on_deny: OnDeny::Drop,
+                existing_connections: ExistingConnections::Close,
+                proxy_protocol: false,
+                websocket: false,
+                connect: false,
+                body_on_get: true,
             }],
             metrics: Metrics {
                 listen: Some("127.0.0.1:9977".parse().unwrap()),
@@ -138,6 +150,8 @@ interfaces = ["eth0", { name = "br-*" }, { name = "lo", facing = "client" }]
 hook = "xdp-generic"
 max_tokens = 16_777_216
 max_flows = 0x40_0000
+max_flows_per_source = 4_194_304
+unacked_buffers = 64
 [tokens]
 prefix = "a1"
 default_ttl = "90m"
@@ -159,6 +173,11 @@ scheme = "Key"
 name = "c"
 listen = ["10.0.0.5:82"]
 scheme = ""
+existing_connections = "drop"
+proxy_protocol = "required"
+upgrade = ["websocket", "websocket"]
+connect = "allow"
+body_on_get = "deny"
 [metrics]
 listen = ""
 "#,
@@ -169,14 +188,15 @@ listen = ""
     assert_eq!(config.agent.log, "warn,token_agent=debug");
     assert_eq!(config.control.group, "domain admins");
     assert!(!config.control.group_is_default);
-    let interfaces = config.datapath.interfaces.iter();
     assert_eq!(
-        interfaces.map(InterfacePattern::as_str).collect::<Vec<_>>(),
-        ["eth0", "br-*", "lo"]
+        config.datapath.interfaces,
+        facing_the_client(&["eth0", "br-*", "lo"])
     );
     assert_eq!(config.datapath.hook, Hook::XdpGeneric);
     assert_eq!(config.datapath.max_tokens, 16_777_216);
     assert_eq!(config.datapath.max_flows, 4_194_304);
+    assert_eq!(config.datapath.max_flows_per_source, 4_194_304);
+    assert_eq!(config.datapath.unacked_buffers, 64);
     assert_eq!(config.tokens.prefix, "a1");
     assert_eq!(config.tokens.default_ttl, Duration::from_secs(5_400));
     assert_eq!(config.tokens.max_ttl, Duration::from_secs(5_400));
@@ -194,6 +214,8 @@ listen = ""
         (c.header.as_str(), c.scheme.as_str()),
         ("authorization", "")
     );
+    assert!(!b.proxy_protocol && !b.websocket && !b.connect && b.body_on_get);
+    assert!(c.proxy_protocol && c.websocket && c.connect && !c.body_on_get);
     assert_eq!(config.metrics.listen, None);
 }
 
@@ -213,6 +235,31 @@ fn each_word_stands_for_itself() {
         let main = format!("{SMALLEST}mode = \"{}\"", mode.as_str());
         assert_eq!(config(&main).services[0].mode, mode);
     }
+    for existing in [
+        ExistingConnections::Adopt,
+        ExistingConnections::Close,
+        ExistingConnections::Drop,
+    ] {
+        let word = existing.as_str();
+        let main = format!("{SMALLEST}existing_connections = \"{word}\"");
+        assert_eq!(config(&main).services[0].existing_connections, existing);
+    }
+    for facing in [Facing::Client, Facing::Service] {
+        let word = facing.as_str();
+        let entry = format!("{{ name = \"eth0\", facing = \"{word}\" }}");
+        let interfaces = config(&SMALLEST.replace("\"eth0\"", &entry))
+            .datapath
+            .interfaces;
+        assert_eq!(interfaces.facing("eth0"), Some(facing));
+    }
+}
+
+#[test]
+fn one_source_may_have_half_of_the_connections() {
+    for (max_flows, of_one) in [(1, 1), (3, 1), (1_000, 500)] {
+        let main = SMALLEST.replace("[[", &format!("max_flows = {max_flows}\n[["));
+        assert_eq!(config(&main).datapath.max_flows_per_source, of_one);
+    }
 }
 
 #[test]
@@ -224,9 +271,6 @@ accept = "any"
 unknown = "deny"
 missing = "deny"
 unmatched = "token"
-proxy_protocol = "off"
-upgrade = []
-connect = "deny"
 max_age = "0s"
 max_staleness = "0s"
 on_revoke = "keep"
@@ -265,7 +309,10 @@ fn warnings_do_not_keep_a_file_from_being_used() {
              write \"*:80\" to guard IPv6, too",
         ]
     );
-    assert_eq!(loaded.config.datapath.interfaces.len(), 2);
+    assert_eq!(
+        loaded.config.datapath.interfaces,
+        facing_the_client(&["eth0", "lo"])
+    );
 }
 
 #[test]
@@ -358,5 +405,6 @@ const KEYS: &[&str] = &[
     "[[service]] scheme",
     "[[service]] mode",
     "[[service]] upgrade",
+    "[[service]] existing_connections",
     "[metrics] listen",
 ];

@@ -48,7 +48,7 @@ pub(super) fn attach(
         if config
             .datapath
             .interfaces
-            .iter()
+            .patterns()
             .any(|pattern| pattern.matches(&device.name))
         {
             let attached = attach_device(object, pins, device, config.datapath.hook);
@@ -61,7 +61,7 @@ pub(super) fn attach(
     let unmatched = config
         .datapath
         .interfaces
-        .iter()
+        .patterns()
         .filter(|pattern| !devices.iter().any(|device| pattern.matches(&device.name)));
     interfaces.extend(unmatched.map(|pattern| missing(pattern.as_str())));
     // What is guarded but not configured any more, or now by another hook. What

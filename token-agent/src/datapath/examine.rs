@@ -67,7 +67,7 @@ fn examine_interfaces(config: &Config, findings: &mut Vec<Finding>) {
             return;
         }
     };
-    for pattern in &config.datapath.interfaces {
+    for pattern in config.datapath.interfaces.patterns() {
         if !devices.iter().any(|device| pattern.matches(&device.name)) {
             findings.push(warning(
                 "interface-missing",
@@ -77,7 +77,7 @@ fn examine_interfaces(config: &Config, findings: &mut Vec<Finding>) {
         }
     }
     let is_configured = |device: &device::Device| {
-        let mut patterns = config.datapath.interfaces.iter();
+        let mut patterns = config.datapath.interfaces.patterns();
         patterns.any(|pattern| pattern.matches(&device.name))
     };
     for device in devices.iter().filter(|device| is_configured(device)) {

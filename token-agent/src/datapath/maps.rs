@@ -14,7 +14,7 @@ use token_agent_common::{
         counter_index, counters,
     },
     digest::{Digest, KeyWords},
-    http1::{Charset, CredentialRule},
+    http1::{Charset, CredentialRule, option},
     name::Name,
     reason::Reason,
     verdict::{Audience, TokenEntry},
@@ -273,7 +273,25 @@ fn policy(service: &Service) -> ServicePolicy {
         config::Mode::Enforce => Mode::Enforce,
         config::Mode::Monitor => Mode::Monitor,
     };
-    ServicePolicy::new(credential_rule(service), mode, 0)
+    ServicePolicy::new(credential_rule(service), mode, options(service))
+}
+
+/// What a service allows or asks for beyond plain requests: for the kernel, and for `explain`.
+pub(crate) const fn options(service: &Service) -> u32 {
+    let mut options = 0;
+    if service.proxy_protocol {
+        options |= option::PROXY_PROTOCOL;
+    }
+    if service.websocket {
+        options |= option::WEBSOCKET;
+    }
+    if service.connect {
+        options |= option::CONNECT;
+    }
+    if !service.body_on_get {
+        options |= option::NO_BODY_ON_GET;
+    }
+    options
 }
 
 /// Where a service's credential is found: for the kernel, and for `explain`.

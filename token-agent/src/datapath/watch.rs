@@ -54,7 +54,7 @@ impl Watch {
         Ok(Self {
             attached,
             pins,
-            patterns: config.datapath.interfaces.clone(),
+            patterns: config.datapath.interfaces.patterns().cloned().collect(),
             xdp: xdp.id(),
             tc: tc.id(),
         })

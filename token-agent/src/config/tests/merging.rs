@@ -123,9 +123,9 @@ fn a_key_of_a_later_version_says_what_may_be_written() {
              remove it, or write max_age = \"0s\"",
         ),
         (
-            "upgrade = [\"websocket\"]\n",
-            "config.toml:6: [service \"orders\"] upgrade: known, but not supported by this version; \
-             remove it, or write upgrade = []",
+            "[tokens]\naccept_prefixes = [\"old\"]\n",
+            "config.toml:7: [tokens] accept_prefixes: known, but not supported by this version; \
+             remove it, or write accept_prefixes = []",
         ),
         (
             "realm = \"orders\"\n",
@@ -172,8 +172,7 @@ fn the_whole_design_is_told_line_by_line() {
     assert_eq!(lines, expected, "{told:#?}");
     for problem in &told {
         let is_known = problem.contains("known, but not supported by this version; remove it")
-            || problem.contains("not built in this version; write on_deny")
-            || problem.contains("face the service are not supported by this version");
+            || problem.contains("not built in this version; write on_deny");
         assert!(is_known, "{problem}");
     }
 }

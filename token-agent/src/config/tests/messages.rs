@@ -127,6 +127,37 @@ fn a_bad_value_is_told_with_its_line_and_what_to_write() {
             "config.toml:6: [service \"orders\"] on_deny: \"ignore\" is not known here; write \"drop\"",
         ),
         (
+            "existing_connections = \"keep\"\n",
+            "config.toml:6: [service \"orders\"] existing_connections: \"keep\" is not known here; \
+             write one of \"close\", \"drop\", \"adopt\"",
+        ),
+        (
+            "proxy_protocol = \"v2\"\n",
+            "config.toml:6: [service \"orders\"] proxy_protocol: \"v2\" is not known here; \
+             write one of \"off\", \"required\"",
+        ),
+        (
+            "upgrade = [\"websocket\",\n\"h2c\"]\n",
+            "config.toml:7: [service \"orders\"] upgrade: \"h2c\" is never supported: requests of HTTP/2 \
+             cannot be judged; remove it, and let clients speak HTTP/1.1",
+        ),
+        (
+            "upgrade = [\"TLS/1.0\"]\n",
+            "config.toml:6: [service \"orders\"] upgrade: \"TLS/1.0\" is not known here; write \"websocket\"",
+        ),
+        (
+            "upgrade = \"websocket\"\n",
+            "config.toml:6: [service \"orders\"] upgrade: must be an array, not a string; write it in square brackets",
+        ),
+        (
+            "connect = true\n",
+            "config.toml:6: [service \"orders\"] connect: must be a string, not a boolean; write it in quotes",
+        ),
+        (
+            "body_on_get = \"alow\"\n",
+            "config.toml:6: [service \"orders\"] body_on_get: \"alow\" is not known here; did you mean \"allow\"?",
+        ),
+        (
             "[[service]]\nlisten = [\"*:1\"]\n",
             "config.toml:6: [service] name: missing; write, for example, name = \"orders\"",
         ),
@@ -177,8 +208,9 @@ fn a_bad_value_is_told_with_its_line_and_what_to_write() {
         (
             "[service.extra]\n",
             "config.toml:6: [service \"orders\"] extra: unknown key; \
-             the keys here are name, listen, header, scheme, mode, on_deny, accept, connect, max_age, \
-             max_staleness, missing, on_revoke, proxy_protocol, unknown, unmatched, upgrade",
+             the keys here are name, listen, header, scheme, mode, on_deny, existing_connections, \
+             proxy_protocol, upgrade, connect, body_on_get, accept, max_age, max_staleness, missing, on_revoke, \
+             unknown, unmatched",
         ),
         (
             "heder = \"x-api-key\"\n",
@@ -187,8 +219,9 @@ fn a_bad_value_is_told_with_its_line_and_what_to_write() {
         (
             "\"\\u001b[2J\" = 1\n[agent]\n",
             "config.toml:6: [service \"orders\"] \"\\u{1b}[2J\": unknown key; \
-             the keys here are name, listen, header, scheme, mode, on_deny, accept, connect, max_age, \
-             max_staleness, missing, on_revoke, proxy_protocol, unknown, unmatched, upgrade",
+             the keys here are name, listen, header, scheme, mode, on_deny, existing_connections, \
+             proxy_protocol, upgrade, connect, body_on_get, accept, max_age, max_staleness, missing, on_revoke, \
+             unknown, unmatched",
         ),
         (
             "[agnet]\nlog = \"info\"\n",
@@ -252,9 +285,23 @@ fn the_datapath_needs_an_interface_it_can_use() {
             format!("config.toml:5: [datapath] interfaces: \"eth 0\" cannot be an interface: it has ' '{name}"),
         ),
         (
-            "[datapath]\ninterfaces = [{ name = \"veth*\", facing = \"service\" }]\n",
-            "config.toml:5: [datapath.interfaces] facing: interfaces that face the service are not supported \
-             by this version; remove the interface"
+            "[datapath]\nhook = \"xdp\"\ninterfaces = [\"eth0\",\n{ name = \"veth*\", facing = \"service\" }]\n",
+            "config.toml:7: [datapath.interfaces] facing: hook = \"xdp\" sees only what comes in, and requests \
+             go out to the service here; write hook = \"auto\" or \"tc\""
+                .to_owned(),
+        ),
+        (
+            "[datapath]\ninterfaces = [\"eth0\",\n{ name = \"eth0\", facing = \"service\" }]\n",
+            "config.toml:6: [datapath] interfaces: \"eth0\" faces the service, but \"eth0\" at config.toml:5, \
+             which can match the same interface, faces the client; \
+             write patterns that have no name in common, or the names themselves"
+                .to_owned(),
+        ),
+        (
+            "[datapath]\ninterfaces = [{ name = \"veth*\", facing = \"service\" }, \"veth0\",\n\"*0\"]\n",
+            "config.toml:6: [datapath] interfaces: \"*0\" faces the client, but \"veth*\" at config.toml:5, \
+             which can match the same interface, faces the service; \
+             write patterns that have no name in common, or the names themselves"
                 .to_owned(),
         ),
         (
@@ -287,6 +334,16 @@ fn the_datapath_needs_an_interface_it_can_use() {
         (
             "[datapath]\ninterfaces = [\"lo\"]\nmax_flows = \"10\"\n",
             "config.toml:6: [datapath] max_flows: must be an integer, not a string; write it without quotes"
+                .to_owned(),
+        ),
+        (
+            "[datapath]\ninterfaces = [\"lo\"]\nunacked_buffers = 63\n",
+            "config.toml:6: [datapath] unacked_buffers: out of range; write a number from 64 to 1048576".to_owned(),
+        ),
+        (
+            "[datapath]\ninterfaces = [\"lo\"]\nmax_flows = 10\nmax_flows_per_source = 11\n",
+            "config.toml:7: [datapath] max_flows_per_source: 11 is more than max_flows, 10; \
+             write 10 or less, or a greater max_flows"
                 .to_owned(),
         ),
         (
