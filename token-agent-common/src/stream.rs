@@ -360,7 +360,7 @@ impl Reader {
                 let len = self.next_window();
                 if len == 0 {
                     // Line ends alone may be the end of a head that was begun before the guard was there.
-                    return if self.head.is_empty() && self.has_content != 0 {
+                    return if self.head.is_between() && self.has_content != 0 {
                         Turn::End
                     } else {
                         Turn::Lost(Reason::Undecided)

@@ -164,6 +164,12 @@ impl Input<'_> {
         self.cursor.at.wrapping_add(offset) >= self.cursor.end
     }
 
+    /// How many bytes are left, given that the cursor stands before the end.
+    #[inline(always)]
+    pub(crate) const fn left(&self) -> u32 {
+        self.cursor.end.wrapping_sub(self.cursor.at)
+    }
+
     #[inline(always)]
     pub(crate) const fn consume(&mut self, count: u32) {
         self.cursor.at = self.cursor.at.wrapping_add(count);

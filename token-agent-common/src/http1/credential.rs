@@ -66,27 +66,27 @@ impl Head {
         input: &mut Input<'_>,
         rules: &Rules<'_>,
     ) -> Result<(), Reason> {
-        if self.phase == phase::CREDENTIAL_START {
+        if self.place.phase == phase::CREDENTIAL_START {
             self.blanks_step(input);
         }
         seam(self, input);
-        if self.phase == phase::SCHEME {
+        if self.place.phase == phase::SCHEME {
             self.scheme_step(input, rules.credential)?;
         }
         seam(self, input);
-        if self.phase == phase::TOKEN_START {
+        if self.place.phase == phase::TOKEN_START {
             self.blanks_step(input);
         }
         seam(self, input);
-        if self.phase == phase::TOKEN {
+        if self.place.phase == phase::TOKEN {
             self.token_step(input, rules)?;
         }
         seam(self, input);
-        if self.phase == phase::PADDING {
+        if self.place.phase == phase::PADDING {
             self.padding_step(input)?;
         }
         seam(self, input);
-        if self.phase == phase::TOKEN_END {
+        if self.place.phase == phase::TOKEN_END {
             self.token_end_step(input)?;
         }
         Ok(())
@@ -103,7 +103,7 @@ impl Head {
             let stop = input.byte(run);
             match stop {
                 b' ' | b'\t' => {
-                    self.phase = if self.name.is(&rule.scheme) {
+                    self.place.phase = if self.name.is(&rule.scheme) {
                         phase::TOKEN_START
                     } else {
                         phase::VALUE
@@ -136,13 +136,13 @@ impl Head {
             return Ok(());
         }
         match input.byte(0) {
-            b'=' if self.count > 0 => self.phase = phase::PADDING,
+            b'=' if self.count > 0 => self.place.phase = phase::PADDING,
             b'\r' if self.count == 0 => self.end_line(input, 0),
             _ if input.is_end(0) => {}
             _ if self.count == 0 => return self.bad_token(input, 0),
             _ => {
-                self.seen |= seen::TOKEN;
-                self.phase = phase::TOKEN_END;
+                self.place.seen |= seen::TOKEN;
+                self.place.phase = phase::TOKEN_END;
             }
         }
         Ok(())
@@ -152,8 +152,8 @@ impl Head {
     fn padding_step(&mut self, input: &mut Input<'_>) -> Result<(), Reason> {
         let run = swar::leading(swar::equal(input.word(0), b'='));
         if self.take(input, run) == run && run < 8 && !input.is_end(0) {
-            self.seen |= seen::TOKEN;
-            self.phase = phase::TOKEN_END;
+            self.place.seen |= seen::TOKEN;
+            self.place.phase = phase::TOKEN_END;
         }
         Ok(())
     }
@@ -179,8 +179,8 @@ impl Head {
             return 0;
         }
         if self.count + count > CREDENTIAL_MAX {
-            self.seen |= seen::LONG_TOKEN;
-            self.phase = phase::VALUE;
+            self.place.seen |= seen::LONG_TOKEN;
+            self.place.phase = phase::VALUE;
             return 0;
         }
         let room = self.hasher.room();
@@ -203,8 +203,8 @@ impl Head {
         if stop < 0x20 || stop == 0x7f {
             return Err(Reason::Malformed);
         }
-        self.seen |= seen::BAD_TOKEN;
-        self.phase = phase::VALUE;
+        self.place.seen |= seen::BAD_TOKEN;
+        self.place.phase = phase::VALUE;
         input.consume(offset + 1);
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! Header fields (RFC 9112, section 5), and the two that frame the body (section 6).
+//! Header and trailer fields (RFC 9112, section 5), and those that decide: the two that
+//! frame the body (section 6), `Upgrade` and `Expect`.
 
 use super::{Head, Rules, phase, seen};
 use crate::{
@@ -7,6 +8,10 @@ use crate::{
     swar,
     window::{Input, TEXT_MAX},
 };
+
+/// The longest body with a `Content-Length`, in bytes: what fits a signed number of 64
+/// bits, as which many a server takes it.
+pub const CONTENT_LENGTH_MAX: u64 = i64::MAX as u64;
 
 const fn name(text: &str) -> Name {
     match Name::new(text) {
@@ -17,30 +22,55 @@ const fn name(text: &str) -> Name {
 
 const CONTENT_LENGTH: Name = name("content-length");
 const TRANSFER_ENCODING: Name = name("transfer-encoding");
-const CHUNKED: u64 = u64::from_le_bytes(*b"chunked\0");
+const UPGRADE: Name = name("upgrade");
+const EXPECT: Name = name("expect");
+
+/// Whether a line that starts like this may be one of two fields whose names are as long
+/// as those of very common ones.
+#[inline(always)]
+const fn starts_rare(word: u64) -> bool {
+    // A colon does not change this way, either.
+    let start = (word | swar::LOWER) << 8;
+    start == u64::from_le_bytes(*b"\0upgrade") || start == u64::from_le_bytes(*b"\0expect:")
+}
+
+/// Whether blanks stand before a value here.
+#[inline(always)]
+const fn is_start(place: u32) -> bool {
+    matches!(
+        place,
+        phase::LENGTH_START | phase::CODING_START | phase::UPGRADE_START | phase::EXPECT_START
+    )
+}
 
 impl Head {
-    /// The phases of the fields that frame the body, and of the LF behind any line.
+    /// The phases of the fields that decide, and of the LF behind any line.
     #[inline(always)]
     pub(super) fn framing_steps(&mut self, input: &mut Input<'_>) -> Result<(), Reason> {
-        if self.phase == phase::LENGTH_START || self.phase == phase::CODING_START {
+        if is_start(self.place.phase) {
             self.blanks_step(input);
         }
         let byte = input.byte(0);
         if input.is_end(0) {
             return Ok(());
         }
-        match self.phase {
-            phase::LENGTH => self.length_step(byte)?,
-            phase::CODING => self.coding_step(byte)?,
-            phase::FRAMING_END => self.framing_end_step(byte)?,
-            phase::LF if byte == b'\n' => self.begin_field(),
-            phase::END_LF if byte == b'\n' => self.phase = phase::COMPLETE,
+        let is_used = match self.place.phase {
             // Blanks, of which there are more.
-            phase::LENGTH_START | phase::CODING_START => return Ok(()),
+            start if is_start(start) => return Ok(()),
+            phase::LENGTH => self.length_step(byte)?,
+            phase::CODING..=phase::EXPECT => self.keyword_step(byte)?,
+            phase::UPGRADE_END | phase::FRAMING_END => self.keyword_end_step(byte)?,
+            phase::LF if byte == b'\n' => {
+                self.begin_field();
+                true
+            }
+            phase::END_LF if byte == b'\n' => {
+                self.place.phase = phase::COMPLETE;
+                true
+            }
             _ => return Err(Reason::Malformed),
-        }
-        input.consume(1);
+        };
+        input.consume(u32::from(is_used));
         Ok(())
     }
 
@@ -50,15 +80,15 @@ impl Head {
         let run = swar::leading(swar::blank(input.word(0)));
         input.consume(run);
         if run < 8 && !input.is_end(0) {
-            self.phase += 1;
+            self.place.phase += 1;
         }
     }
 
     #[inline(always)]
     pub(super) const fn begin_field(&mut self) {
-        self.phase = phase::NAME;
+        self.place.phase = phase::NAME;
         self.count = 0;
-        self.seen &= !seen::UNDERSCORE;
+        self.place.seen &= !seen::UNDERSCORE;
         self.name.clear();
     }
 
@@ -70,7 +100,7 @@ impl Head {
             self.begin_field();
         } else {
             input.consume(offset + 1);
-            self.phase = phase::LF;
+            self.place.phase = phase::LF;
         }
     }
 
@@ -82,7 +112,7 @@ impl Head {
     ) -> Result<(), Reason> {
         let words = [input.word(0), input.word_ahead(1)];
         let run = swar::leading_of::<2>(|i| swar::common_name(words[i & 1]));
-        if self.passes_over(input, run, rules) {
+        if self.passes_over(input, words[0], run, rules) {
             return Ok(());
         }
         // Letters, digits and `-` all lose their case this way.
@@ -98,15 +128,15 @@ impl Head {
                     self.begin_value(rules)?;
                 }
                 b'\r' if self.name.is_empty() => {
-                    self.phase = phase::END_LF;
+                    self.place.phase = phase::END_LF;
                     if input.is_crlf(run) {
-                        self.phase = phase::COMPLETE;
+                        self.place.phase = phase::COMPLETE;
                         used += 1;
                     }
                 }
                 // CGI-style gateways make no difference between the two.
                 b'_' => {
-                    self.seen |= seen::UNDERSCORE;
+                    self.place.seen |= seen::UNDERSCORE;
                     self.name.append(u64::from(b'-'), 1);
                 }
                 _ if swar::is_tchar(stop) => self.name.append(u64::from(stop), 1),
@@ -119,15 +149,16 @@ impl Head {
         Ok(())
     }
 
-    /// Passes over the whole line if its name has `len` bytes and no name that
-    /// decides anything has as many: the way of most lines.
+    /// Passes over the whole line if its name has `len` bytes, starts with `word` and is
+    /// none that decides anything, which length or start tell: the way of most lines.
     #[inline(always)]
-    fn passes_over(&self, input: &mut Input<'_>, len: u32, rules: &Rules<'_>) -> bool {
+    fn passes_over(&self, input: &mut Input<'_>, word: u64, len: u32, rules: &Rules<'_>) -> bool {
         // A name goes on behind 15 bytes, as that of a `Transfer-Encoding` does.
         if !self.name.is_empty()
             || len.wrapping_sub(1) >= 15
             || CONTENT_LENGTH.has_len(len)
             || rules.credential.header.has_len(len)
+            || starts_rare(word)
             || input.byte(len) != b':'
         {
             return false;
@@ -143,40 +174,64 @@ impl Head {
     /// What the name asks for.
     #[inline(always)]
     fn begin_value(&mut self, rules: &Rules<'_>) -> Result<(), Reason> {
-        self.phase = phase::VALUE;
+        self.place.phase = phase::VALUE;
         if self.name.is(&CONTENT_LENGTH) {
             self.framing_header(seen::CONTENT_LENGTH)?;
-            self.phase = phase::LENGTH_START;
+            self.place.phase = phase::LENGTH_START;
         } else if self.name.is(&TRANSFER_ENCODING) {
             self.framing_header(seen::TRANSFER_ENCODING)?;
-            if self.seen & seen::VERSION_10 != 0 {
+            if self.place.seen & seen::VERSION_10 != 0 {
                 return Err(Reason::Malformed);
             }
-            self.literal = 0;
-            self.phase = phase::CODING_START;
+            self.place.phase = phase::CODING_START;
         } else if self.name.is(&rules.credential.header) {
-            if self.seen & seen::UNDERSCORE != 0 {
+            return self.credential_header(rules);
+        } else if self.place.seen & seen::TRAILERS != 0 {
+            // Nothing else means anything there.
+        } else if self.name.is(&UPGRADE) {
+            if self.place.seen & seen::UPGRADE != 0 {
+                self.place.seen |= seen::OTHER_UPGRADE;
+            } else {
+                self.place.seen |= seen::UPGRADE;
+                self.place.phase = phase::UPGRADE_START;
+            }
+        } else if self.name.is(&EXPECT) {
+            if self.place.seen & seen::EXPECT != 0 {
                 return Err(Reason::Malformed);
             }
-            if self.seen & seen::CREDENTIAL_HEADER != 0 {
-                self.seen |= seen::SECOND_CREDENTIAL;
-            } else {
-                self.seen |= seen::CREDENTIAL_HEADER;
-                self.phase = rules.credential.first_phase();
-                self.name.clear();
-            }
+            self.place.seen |= seen::EXPECT;
+            self.place.phase = phase::EXPECT_START;
         }
         Ok(())
     }
 
-    /// At most one of the two headers, once, and not spelled with `_`.
+    /// Once in a head, not spelled with `_`, and not in trailers, which some servers merge.
+    #[inline(always)]
+    fn credential_header(&mut self, rules: &Rules<'_>) -> Result<(), Reason> {
+        if self.place.seen & seen::TRAILERS != 0 {
+            return Err(Reason::DuplicateCredential);
+        }
+        if self.place.seen & seen::UNDERSCORE != 0 {
+            return Err(Reason::Malformed);
+        }
+        if self.place.seen & seen::CREDENTIAL_HEADER != 0 {
+            self.place.seen |= seen::SECOND_CREDENTIAL;
+        } else {
+            self.place.seen |= seen::CREDENTIAL_HEADER;
+            self.place.phase = rules.credential.first_phase();
+            self.name.clear();
+        }
+        Ok(())
+    }
+
+    /// At most one of the two headers, once, not spelled with `_`, and not in trailers.
     #[inline(always)]
     fn framing_header(&mut self, which: u32) -> Result<(), Reason> {
         const EITHER: u32 = seen::CONTENT_LENGTH | seen::TRANSFER_ENCODING;
-        if self.seen & (EITHER | seen::UNDERSCORE) != 0 {
+        if self.place.seen & (EITHER | seen::UNDERSCORE | seen::TRAILERS) != 0 {
             return Err(Reason::Malformed);
         }
-        self.seen |= which;
+        self.place.seen |= which;
         Ok(())
     }
 
@@ -200,44 +255,24 @@ impl Head {
         Ok(())
     }
 
-    /// Digits only, 64-bit, no overflow (RFC 9112, section 6.3, and RFC 9110, section 8.6).
+    /// Digits only, no overflow (RFC 9112, section 6.3, and RFC 9110, section 8.6); true
+    /// if the byte was used.
     #[inline(always)]
-    fn length_step(&mut self, byte: u8) -> Result<(), Reason> {
-        if byte.is_ascii_digit() {
-            if self.content_length > (u64::MAX - 9) / 10 {
+    fn length_step(&mut self, byte: u8) -> Result<bool, Reason> {
+        if !byte.is_ascii_digit() {
+            if self.count == 0 {
                 return Err(Reason::Malformed);
             }
-            self.content_length = self.content_length * 10 + u64::from(byte - b'0');
-            self.count = 1;
-            return Ok(());
+            return self.keyword_end_step(byte);
         }
-        if self.count == 0 {
+        if self.place.opaque > CONTENT_LENGTH_MAX / 10 {
             return Err(Reason::Malformed);
         }
-        self.framing_end_step(byte)
-    }
-
-    /// Exactly `chunked`: every other list of codings is read differently by some server.
-    #[inline(always)]
-    fn coding_step(&mut self, byte: u8) -> Result<(), Reason> {
-        if byte.is_ascii_alphabetic() && self.count < 8 {
-            self.literal |= u64::from(byte | 0x20) << (self.count * 8);
-            self.count += 1;
-            return Ok(());
-        }
-        if self.literal != CHUNKED {
+        self.place.opaque = self.place.opaque * 10 + u64::from(byte - b'0');
+        if self.place.opaque > CONTENT_LENGTH_MAX {
             return Err(Reason::Malformed);
         }
-        self.framing_end_step(byte)
-    }
-
-    #[inline(always)]
-    fn framing_end_step(&mut self, byte: u8) -> Result<(), Reason> {
-        self.phase = match byte {
-            b' ' | b'\t' => phase::FRAMING_END,
-            b'\r' => phase::LF,
-            _ => return Err(Reason::Malformed),
-        };
-        Ok(())
+        self.count = 1;
+        Ok(true)
     }
 }

@@ -11,23 +11,23 @@ impl Head {
     /// The phases up to the first field's name.
     #[inline(always)]
     pub(super) fn request_line(&mut self, input: &mut Input<'_>) -> Result<(), Reason> {
-        if self.phase < phase::METHOD {
+        if self.place.phase < phase::METHOD {
             self.start_step(input)?;
         }
         seam(self, input);
-        if self.phase == phase::METHOD {
+        if self.place.phase == phase::METHOD {
             self.method_step(input)?;
         }
         seam(self, input);
-        if self.phase == phase::TARGET {
+        if self.place.phase == phase::TARGET {
             self.target_step(input)?;
         }
         seam(self, input);
-        if self.phase == phase::VERSION {
+        if self.place.phase == phase::VERSION {
             self.version_step(input)?;
         }
         seam(self, input);
-        if self.phase == phase::VERSION_CR {
+        if self.place.phase == phase::VERSION_CR {
             match input.byte(0) {
                 b'\r' => self.end_line(input, 0),
                 _ if input.is_end(0) => {}
@@ -40,12 +40,13 @@ impl Head {
     #[inline(always)]
     fn start_step(&mut self, input: &mut Input<'_>) -> Result<(), Reason> {
         let byte = input.byte(0);
-        match self.phase {
+        match self.place.phase {
             phase::START_LF if byte != b'\n' => return Err(Reason::Malformed),
-            phase::START_LF => self.phase = phase::START,
-            _ if byte == b'\r' => self.phase = phase::START_LF,
+            phase::START_LF => self.place.phase = phase::START,
+            _ if byte == b'\r' => self.place.phase = phase::START_LF,
             _ => {
-                self.phase = phase::METHOD;
+                self.place.phase = phase::METHOD;
+                self.begin_section(input);
                 return Ok(());
             }
         }
@@ -68,7 +69,7 @@ impl Head {
             let stop = input.byte(run);
             if stop == b' ' && self.count > 0 {
                 self.count = 0;
-                self.phase = phase::TARGET;
+                self.place.phase = phase::TARGET;
                 used += 1;
             } else if swar::is_tchar(stop) {
                 self.take_method(u64::from(stop), 1);
@@ -99,7 +100,7 @@ impl Head {
         if run < 32 {
             if input.byte(run) == b' ' && self.count > 0 {
                 self.count = 0;
-                self.phase = phase::VERSION;
+                self.place.phase = phase::VERSION;
                 used += 1;
             } else if !input.is_end(run) {
                 return Err(Reason::Malformed);
@@ -114,7 +115,7 @@ impl Head {
         let word = input.word(0);
         if self.count == 0 && word == VERSION_11 {
             input.consume(8);
-            self.phase = phase::VERSION_CR;
+            self.place.phase = phase::VERSION_CR;
             return Ok(());
         }
         if input.is_end(0) {
@@ -126,11 +127,11 @@ impl Head {
         if self.count < 8 {
             return Ok(());
         }
-        self.phase = phase::VERSION_CR;
+        self.place.phase = phase::VERSION_CR;
         match self.literal {
             VERSION_11 => Ok(()),
             VERSION_10 => {
-                self.seen |= seen::VERSION_10;
+                self.place.seen |= seen::VERSION_10;
                 Ok(())
             }
             // The preface of RFC 9113, section 3.4, or someone who means it.

@@ -1,0 +1,125 @@
+//! Where a stream stands between two requests and in a body, in a few bytes.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Head, phase, seen};
+
+/// Where a stream of requests stands. Between two requests and in an opaque stretch it is
+/// all there is to remember; all zero, it is the start of a request.
+#[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct Place {
+    /// In an opaque stretch, the bytes left of it; before, what was read of its length.
+    pub(super) opaque: u64,
+    /// See [`phase`].
+    pub(super) phase: u32,
+    /// See [`seen`].
+    pub(super) seen: u32,
+}
+
+const _: () = assert!(size_of::<Place>() == 16);
+
+impl Place {
+    /// Before a request.
+    pub const START: Self = Self {
+        opaque: 0,
+        phase: phase::START,
+        seen: 0,
+    };
+
+    /// Whether nothing of a request was read, nor of the PROXY header before the
+    /// first one: a stream may end here.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_between(&self) -> bool {
+        self.phase == phase::START || self.phase == phase::PROXY_START
+    }
+
+    /// Whether the next byte is opaque: of a body or of a chunk's data.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_opaque(&self) -> bool {
+        self.phase >= phase::BODY
+    }
+
+    /// How many bytes from here on are opaque; 0 if the next one decides.
+    #[inline(always)]
+    #[must_use]
+    pub const fn opaque(&self) -> u64 {
+        if self.is_opaque() { self.opaque } else { 0 }
+    }
+
+    /// Goes over `count` opaque bytes, at most as many as there are. Behind the last
+    /// one stands what follows it.
+    #[inline(always)]
+    pub const fn pass(&mut self, count: u64) {
+        if !self.is_opaque() {
+            return;
+        }
+        self.opaque = self.opaque.saturating_sub(count);
+        if self.opaque == 0 {
+            self.phase = if self.phase == phase::CHUNK_DATA {
+                phase::DATA_CR
+            } else {
+                phase::START
+            };
+        }
+    }
+}
+
+impl Head {
+    /// Where the stream stands. Enough to [`resume`](Self::resume) from if that is
+    /// [between](Self::is_between) two requests or [opaque](Self::is_opaque).
+    #[inline(always)]
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Goes on where another head stood.
+    #[inline(always)]
+    pub const fn resume(&mut self, place: Place) {
+        self.reset();
+        self.place = place;
+    }
+
+    /// See [`Place::is_between`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_between(&self) -> bool {
+        self.place.is_between()
+    }
+
+    /// See [`Place::is_opaque`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_opaque(&self) -> bool {
+        self.place.is_opaque()
+    }
+
+    /// See [`Place::opaque`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn opaque(&self) -> u64 {
+        self.place.opaque()
+    }
+
+    /// See [`Place::pass`].
+    #[inline(always)]
+    pub const fn pass(&mut self, count: u64) {
+        self.place.pass(count);
+    }
+
+    /// Goes on behind a request that was told: to its body, or to the next request.
+    #[inline(always)]
+    pub const fn go_on(&mut self) {
+        let Place { opaque, seen, .. } = self.place;
+        self.reset();
+        if seen & seen::TRANSFER_ENCODING != 0 {
+            self.place.phase = phase::CHUNK_SIZE;
+        } else if opaque > 0 {
+            self.place.phase = phase::BODY;
+            self.place.opaque = opaque;
+        }
+    }
+}
