@@ -17,6 +17,8 @@ pub struct Frame {
     pub server_port: u16,
     /// Sequence number.
     pub sequence: u32,
+    /// Acknowledgment number.
+    pub acknowledgment: u32,
     /// TCP flags.
     pub flags: u8,
     /// What the segment carries.
@@ -51,6 +53,7 @@ impl Frame {
             client_port: 40_000,
             server_port: port,
             sequence: 1_000,
+            acknowledgment: 1,
             flags: DATA,
             payload: payload.into(),
         }
@@ -85,7 +88,8 @@ impl Frame {
         frame.extend(self.client_port.to_be_bytes());
         frame.extend(self.server_port.to_be_bytes());
         frame.extend(self.sequence.to_be_bytes());
-        frame.extend([0, 0, 0, 1, 5 << 4, self.flags, 0xff, 0xff, 0, 0, 0, 0]);
+        frame.extend(self.acknowledgment.to_be_bytes());
+        frame.extend([5 << 4, self.flags, 0xff, 0xff, 0, 0, 0, 0]);
         frame.extend(&self.payload);
         frame
     }

@@ -1,27 +1,28 @@
 //! The guard's programs and maps, loaded but attached to nothing.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, net::IpAddr, path::Path};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 use token_agent::{
     config::{self, Config},
-    datapath::{Datapath, Flows, Program, ServiceNumber},
+    datapath::{Datapath, Program, ServiceNumber},
     token::key::HashKey,
 };
 use token_agent_common::{
     digest::Digest,
+    packet::{Headers, Segment},
     reason::Reason,
     verdict::{Audience, TokenEntry, TokenState},
 };
+
+use crate::frame::{ACK, Frame, RST, SYN};
 
 /// A loaded guard.
 #[derive(Debug)]
 pub struct Guard {
     /// The programs and maps.
     pub kernel: Datapath,
-    /// What it remembers of connections.
-    pub flows: Flows,
     key: HashKey,
     _dir: TempDir,
 }
@@ -59,11 +60,9 @@ impl Guard {
         let text = format!("[datapath]\ninterfaces = [\"lo\"]\nmax_tokens = 1024\n{services}");
         let config = configuration(dir.path(), &text)?;
         let key = HashKey::load_or_create(dir.path(), false)?;
-        let mut kernel = Datapath::load(&config, &key).context("loading the guard")?;
-        let flows = kernel.flows().context("the table of connections")?;
+        let kernel = Datapath::load(&config, &key).context("loading the guard")?;
         Ok(Self {
             kernel,
-            flows,
             key,
             _dir: dir,
         })
@@ -112,17 +111,46 @@ impl Guard {
     /// # Errors
     /// The kernel's.
     pub fn run(&mut self, program: Program, frame: &[u8]) -> Result<(bool, Vec<(Place, u64)>)> {
-        self.forget()?;
+        self.open(frame)?;
         self.go_on(program, frame)
     }
 
-    /// Makes it forget all connections.
+    /// Has the server offer the connection that `frame` opens. Whatever was known of one between the
+    /// same ports is over then.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn forget(&mut self) -> Result<()> {
-        const LATER: Duration = Duration::from_secs(1 << 30);
-        Ok(self.flows.forget_idle(LATER)?)
+    pub fn open(&mut self, frame: &[u8]) -> Result<()> {
+        let mut headers = Headers::new();
+        headers.fill(frame);
+        let mut segment = Segment::NONE;
+        if headers.frame(frame.len() as u32, &mut segment) != token_agent_common::packet::Frame::Tcp
+        {
+            return Ok(());
+        }
+        for flags in [RST, SYN | ACK] {
+            self.witness(&Frame {
+                client: address(segment.flow.server),
+                server: address(segment.flow.client),
+                client_port: segment.flow.server_port,
+                server_port: segment.flow.client_port,
+                sequence: segment.acknowledgment.wrapping_sub(1),
+                acknowledgment: segment.sequence,
+                flags,
+                vlans: Vec::new(),
+                payload: Vec::new(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Has the witness see a server's packet; says whether it passes.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn witness(&mut self, packet: &Frame) -> Result<bool> {
+        let ran = self.kernel.rehearse(Program::Witness, &packet.build(), 1)?;
+        Ok(ran.passed)
     }
 
     /// The same for a frame of a connection that may be known.
@@ -140,6 +168,10 @@ impl Guard {
             .collect();
         Ok((passed, counted))
     }
+}
+
+fn address(address: token_agent_common::abi::Address) -> IpAddr {
+    std::net::Ipv6Addr::from(address.octets()).to_canonical()
 }
 
 /// An entry valid from an hour ago for an hour to come.

@@ -1,5 +1,6 @@
 //! The test rig: frames, the guard by itself, and hosts with real servers and the agent.
 
+pub mod conversation;
 pub mod frame;
 pub mod guard;
 pub mod host;

@@ -93,7 +93,6 @@ type Run = fn(&mut Guard, Program, &[u8]) -> Result<(bool, Vec<(Place, u64)>)>;
 
 fn check_each(guard: &mut Guard, rows: &[Row], run: Run) -> Result<()> {
     for program in PROGRAMS {
-        guard.forget()?;
         for (what, frame, passes, counted) in rows {
             // The kernel makes test packets of at most a page at TC; long ones
             // are sent for real, in `enforcement.rs`.

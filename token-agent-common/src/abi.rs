@@ -68,6 +68,20 @@ impl Address {
         self.words[0] == other.words[0] && self.words[1] == other.words[1]
     }
 
+    /// Whose connections are counted together: an IPv4 address, or the 64 bits of an IPv6
+    /// address that tell a network (RFC 4291, section 2.5.4), since one host has all of it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn source(&self) -> Self {
+        if self.is_ipv4() {
+            *self
+        } else {
+            Self {
+                words: [self.words[0], 0],
+            }
+        }
+    }
+
     /// Whether it is an IPv4 address.
     #[inline(always)]
     #[must_use]
@@ -293,17 +307,27 @@ pub struct Settings {
     key: KeyWords,
     /// What to add to the kernel's TAI clock to have UTC, in nanoseconds (wrapping).
     tai_to_utc: u64,
+    /// How many connections one source may have.
+    quota: u64,
 }
 
 impl Settings {
-    /// The hash key, and how far TAI is ahead of UTC on this host, in seconds
-    /// (`adjtimex(2)`: 0 unless a time daemon set it).
+    /// The hash key; how far TAI is ahead of UTC on this host, in seconds
+    /// (`adjtimex(2)`: 0 unless a time daemon set it); how many connections one source may have.
     #[must_use]
-    pub const fn new(key: KeyWords, tai_offset: i32) -> Self {
+    pub const fn new(key: KeyWords, tai_offset: i32, quota: u32) -> Self {
         Self {
             key,
             tai_to_utc: (-(tai_offset as i64) * 1_000_000_000) as u64,
+            quota: quota as u64,
         }
+    }
+
+    /// How many connections one source may have.
+    #[inline(always)]
+    #[must_use]
+    pub const fn quota(&self) -> u64 {
+        self.quota
     }
 
     /// The hash key.
@@ -343,15 +367,17 @@ pub struct FlowKey {
     pub client_port: u16,
     /// Host order.
     pub server_port: u16,
-    /// Zero.
-    pub reserved: u32,
+    /// Tells connections apart whose addresses are the same: the index of the interface, where
+    /// it faces the service or an address means something on it alone; else 0.
+    pub zone: u32,
 }
 
 impl FlowKey {
     /// All of it in one word, another one if one of its fields is another.
     #[inline(always)]
     pub(crate) const fn folded(&self) -> u64 {
-        let ports = self.client_port as u64 | (self.server_port as u64) << 16;
+        let ports =
+            self.client_port as u64 | (self.server_port as u64) << 16 | (self.zone as u64) << 32;
         let [client, server] = [self.client.words, self.server.words];
         client[0]
             ^ client[1].rotate_left(13)
@@ -366,8 +392,29 @@ impl FlowKey {
         server: Address::NONE,
         client_port: 0,
         server_port: 0,
-        reserved: 0,
+        zone: 0,
     };
+}
+
+/// What is counted of the tables of connections, and where.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
+pub enum Usage {
+    /// Slots that some connection has.
+    Slots = 0,
+    /// Slots that were ever used.
+    SlotsEver = 1,
+    /// Buffers that some connection has.
+    Buffers = 2,
+    /// Buffers that were ever used.
+    BuffersEver = 3,
+    /// How many slots were looked at whether they can be given back.
+    Swept = 4,
+}
+
+impl Usage {
+    /// How many counts there are.
+    pub const COUNT: u32 = 5;
 }
 
 /// Where a counter stands in the per-CPU array of counters.
@@ -429,7 +476,7 @@ const _: () = {
     assert!(size_of::<ListenKey>() == 24);
     assert!(size_of::<Ports>() == 56);
     assert!(size_of::<ServicePolicy>() == 112);
-    assert!(size_of::<Settings>() == 40);
+    assert!(size_of::<Settings>() == 48);
     assert!(size_of::<AudienceKey>() == 8);
     assert!(size_of::<FlowKey>() == 40);
     assert!(size_of::<Denial>() == 88);

@@ -154,6 +154,8 @@ mod phase {
     /// In a body of known length; this and what follows is opaque.
     pub(super) const BODY: u32 = 43;
     pub(super) const CHUNK_DATA: u32 = 44;
+    /// What is no HTTP any more.
+    pub(super) const TUNNEL: u32 = 45;
 }
 
 mod seen {

@@ -12,6 +12,7 @@
 
 pub mod abi;
 pub mod digest;
+pub mod guard;
 pub mod http1;
 pub mod name;
 pub mod packet;

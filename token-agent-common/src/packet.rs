@@ -62,12 +62,16 @@ pub struct Segment {
     pub flow: FlowKey,
     /// Sequence number of the first payload byte (or of the SYN).
     pub sequence: u32,
+    /// The next sequence number its sender waits for.
+    pub acknowledgment: u32,
     /// Where the payload starts in the frame.
     pub payload: u32,
     /// Length of the payload in bytes.
     pub len: u32,
     /// See [`flag`].
     pub flags: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 impl Segment {
@@ -75,9 +79,11 @@ impl Segment {
     pub const NONE: Self = Self {
         flow: FlowKey::NONE,
         sequence: 0,
+        acknowledgment: 0,
         payload: 0,
         len: 0,
         flags: 0,
+        reserved: 0,
     };
 
     /// Whether the segment could make the server see another stream than the
@@ -86,18 +92,53 @@ impl Segment {
     #[inline(always)]
     #[must_use]
     pub const fn is_bad(&self) -> bool {
-        let syn = self.flags & flag::SYN != 0;
-        let ends = self.flags & (flag::FIN | flag::RST) != 0;
-        self.flags & flag::URG != 0
-            || syn && (ends || self.len > 0)
-            || self.len > 0 && self.flags & flag::ACK == 0
+        self.has(flag::URG)
+            || self.has(flag::SYN) && (self.has(flag::FIN | flag::RST | flag::ACK) || self.len > 0)
+            || (self.len > 0 || self.has(flag::FIN)) && !self.has(flag::ACK)
+            || self.has(flag::FIN) && self.has(flag::RST)
     }
 
-    /// Whether nothing follows the segment: its sender has ended the connection.
+    /// Whether it has any of these flags.
+    #[inline(always)]
+    const fn has(&self, flags: u32) -> bool {
+        self.flags & flags != 0
+    }
+
+    /// Whether its sender sends nothing after it.
     #[inline(always)]
     #[must_use]
-    pub const fn ends(&self) -> bool {
-        self.flags & (flag::FIN | flag::RST) != 0
+    pub const fn finishes(&self) -> bool {
+        self.flags & flag::FIN != 0
+    }
+
+    /// Whether it bears nothing and ends nothing.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0 && !self.has(flag::FIN | flag::RST)
+    }
+
+    /// Whether it acknowledges something.
+    #[inline(always)]
+    #[must_use]
+    pub const fn acknowledges(&self) -> bool {
+        self.flags & flag::ACK != 0
+    }
+
+    /// Turns a server's segment round: its flow is then that of the client's segments.
+    #[inline(always)]
+    pub const fn turn_round(&mut self) {
+        let FlowKey {
+            client,
+            server,
+            client_port,
+            server_port,
+            ..
+        } = self.flow;
+        self.flow.client = server;
+        self.flow.server = client;
+        self.flow.client_port = server_port;
+        self.flow.server_port = client_port;
     }
 
     /// Whether the connection is over with it, and nothing is sent again.
@@ -139,6 +180,21 @@ pub const PLAIN: usize = 40;
 #[inline(always)]
 #[must_use]
 pub fn plain_port(word: impl Fn(usize) -> u64) -> Option<u16> {
+    let ports = plain_ports(word)?;
+    Some(((ports >> 16) as u16).swap_bytes())
+}
+
+/// The same for the source port.
+#[inline(always)]
+#[must_use]
+pub fn plain_source_port(word: impl Fn(usize) -> u64) -> Option<u16> {
+    let ports = plain_ports(word)?;
+    Some((ports as u16).swap_bytes())
+}
+
+/// Both ports, the source's in the lower half, each in network order.
+#[inline(always)]
+fn plain_ports(word: impl Fn(usize) -> u64) -> Option<u32> {
     // EtherType, version and header length.
     const FIRST: u64 = u64::from_le_bytes([0, 0, 0, 0, 0xff, 0xff, 0xff, 0]);
     const IPV4: u64 = u64::from_le_bytes([0, 0, 0, 0, 0x08, 0x00, 0x45, 0]);
@@ -147,7 +203,7 @@ pub fn plain_port(word: impl Fn(usize) -> u64) -> Option<u16> {
     const WHOLE_TCP: u64 = u64::from_le_bytes([0, 0, 0, 0, 0, 0, 0, TCP]);
     let word = |i| u64::from_le(word(i));
     if word(1) & FIRST == IPV4 && word(2) & SECOND == WHOLE_TCP {
-        Some(((word(4) >> 32) as u16).swap_bytes())
+        Some((word(4) >> 16) as u32)
     } else {
         None
     }
@@ -298,6 +354,7 @@ impl Headers {
         segment.flow.client_port = (first as u16).swap_bytes();
         segment.flow.server_port = ((first >> 16) as u16).swap_bytes();
         segment.sequence = ((first >> 32) as u32).swap_bytes();
+        segment.acknowledgment = (second as u32).swap_bytes();
         segment.payload = at + header;
         segment.len = end - at - header;
         segment.flags = (second >> 40) as u32 & 0xff;

@@ -73,11 +73,15 @@ pub enum Reason {
     Undecided = 31,
     /// Monitor mode lost track of the stream and judges it no longer.
     Unjudged = 32,
+    /// A table of connections, or of what is kept of them, has no room.
+    TableFull = 33,
+    /// The server answered before the body it was asked about; how it reads what follows is unknown.
+    AnsweredEarly = 34,
 }
 
 impl Reason {
     /// Every reason, in the order of the discriminants.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Allowed,
         Self::Public,
         Self::Missing,
@@ -111,6 +115,8 @@ impl Reason {
         Self::UpgradeRefused,
         Self::Undecided,
         Self::Unjudged,
+        Self::TableFull,
+        Self::AnsweredEarly,
     ];
 
     /// How many reasons there are: the width of a row of counters.
@@ -153,6 +159,8 @@ impl Reason {
             Self::UpgradeRefused => "upgrade_refused",
             Self::Undecided => "undecided",
             Self::Unjudged => "unjudged",
+            Self::TableFull => "table_full",
+            Self::AnsweredEarly => "answered_early",
         }
     }
 
@@ -191,7 +199,9 @@ impl Reason {
             | Self::BadPacket
             | Self::UpgradeRefused
             | Self::Undecided
-            | Self::Unjudged => Verdict::Deny,
+            | Self::Unjudged
+            | Self::TableFull
+            | Self::AnsweredEarly => Verdict::Deny,
         }
     }
 

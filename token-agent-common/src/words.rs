@@ -59,6 +59,24 @@ pub(crate) const fn set_unaligned<const N: usize>(words: &mut [u64; N], at: u32,
     unsafe { word.write_unaligned(value.to_le()) }
 }
 
+/// Copies a value that is a number of words, one after the other.
+///
+/// Volatile, so that the compiler does not load more of them ahead than there are registers for: in the
+/// kernel they would go through the stack, which is small.
+#[inline(always)]
+#[expect(unsafe_code, reason = "safe Rust has no volatile access")]
+pub(crate) fn copy<T>(from: &T, to: &mut T) {
+    const { assert!(size_of::<T>().is_multiple_of(8) && align_of::<T>() == 8) };
+    let from = core::ptr::from_ref(from).cast::<u64>();
+    let to = core::ptr::from_mut(to).cast::<u64>();
+    let mut i = 0;
+    while i < size_of::<T>() / 8 {
+        // SAFETY: both are that many words, and aligned as words are.
+        unsafe { to.add(i).write_volatile(from.add(i).read_volatile()) };
+        i += 1;
+    }
+}
+
 /// The offset in bytes that `at` stands for.
 #[inline(always)]
 const fn place<const N: usize>(at: u32) -> usize {

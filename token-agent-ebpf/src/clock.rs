@@ -2,8 +2,7 @@
 
 use core::hint::black_box;
 
-use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_ktime_get_tai_ns};
-use token_agent_common::stream;
+use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_tai_ns};
 
 /// The TAI clock as one CPU has last read it.
 ///
@@ -36,11 +35,4 @@ impl Clock {
 pub(crate) fn tai() -> u64 {
     // SAFETY: the helper takes nothing and reads a clock.
     unsafe { bpf_ktime_get_tai_ns() }
-}
-
-/// Now, as a [`stream::Flow`] keeps it.
-#[inline(always)]
-pub(crate) fn ticks() -> u32 {
-    // SAFETY: the helper takes nothing and reads a clock.
-    stream::ticks(unsafe { bpf_ktime_get_coarse_ns() })
 }

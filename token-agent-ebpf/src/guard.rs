@@ -6,18 +6,22 @@ use aya_ebpf::helpers::generated::bpf_loop;
 use token_agent_common::{
     abi::{FlowKey, ListenKey, Match, Settings},
     digest::Digest,
+    guard::{self, Host, Turns, Work},
     http1::Rules,
-    packet::Frame,
+    packet::{Frame, Segment},
     reason::Reason,
-    stream::{Flow, Reader, Turn},
+    stream::{Buffer, Slot, ticks},
     verdict::TokenEntry,
+    window::Window,
 };
 
 use crate::{
     clock::{self, Clock},
-    maps::{self, Scratch},
+    maps::{self, About, Scratch},
+    mark,
     packet::Packet,
     report::Case,
+    table::{self, Hold},
 };
 
 /// What becomes of the packet.
@@ -30,59 +34,216 @@ pub(crate) enum Action {
 /// What cannot be, since the maps exist: still, nothing unjudged passes.
 const IMPOSSIBLE: Action = Action::Drop;
 
+/// What a stage says; see [`guard::Fate`]. A plain number: functions here return nothing else.
+pub(crate) mod fate {
+    use token_agent_common::guard::Fate;
+
+    pub(crate) const PASS: u32 = Fate::Pass as u32;
+    pub(crate) const DROP: u32 = Fate::Drop as u32;
+    pub(crate) const READ: u32 = Fate::Read as u32;
+    pub(crate) const COMMIT: u32 = Fate::Commit as u32;
+    /// Its connection is held.
+    pub(crate) const HELD: u32 = u32::MAX;
+}
+
 /// Judges one packet.
+///
+/// In stages. What reading calls needs most of the stack, so the others are functions
+/// of their own, whose stack is back by then.
 #[inline(always)]
-pub(crate) fn judge<P: Packet>(packet: &P) -> Action {
+pub(crate) fn judge<P: Packet>(packet: P) -> Action {
     // Most packets are for nobody here, which one look tells.
     if let Some(port) = packet.plain_port()
         && maps::ports(port).is_some_and(|ports| !ports.has(port))
     {
         return Action::Pass;
     }
+    let mut fate = find::<P>(packet.context());
+    if fate == fate::HELD {
+        fate = meet::<P>(packet.context());
+    }
+    if fate != fate::READ {
+        return action(fate);
+    }
     let Some(scratch) = maps::scratch() else {
         return IMPOSSIBLE;
     };
+    let Some(case) = Case::of(scratch.about.service) else {
+        return IMPOSSIBLE;
+    };
+    let rules = Rules {
+        credential: case.policy.credential(),
+        key: case.settings.key(),
+        options: case.policy.options(),
+    };
+    let mut host = Kernel {
+        packet: &packet,
+        case,
+        about: &mut scratch.about,
+    };
+    guard::read(&mut scratch.work, &rules, &mut host);
+    action(after::<P>(packet.context()))
+}
+
+#[inline(always)]
+const fn action(fate: u32) -> Action {
+    if fate == fate::PASS {
+        Action::Pass
+    } else {
+        Action::Drop
+    }
+}
+
+/// Finds the segment, its service and its connection, and holds that unless it is already clear
+/// what becomes of the segment.
+#[inline(never)]
+fn find<P: Packet>(context: P::Context) -> u32 {
+    let packet = P::at(context);
+    let Some(scratch) = maps::scratch() else {
+        return fate::DROP;
+    };
     let len = packet.len();
     if !packet.load_headers(len, &mut scratch.headers) {
-        return IMPOSSIBLE;
+        return fate::DROP;
     }
     let (frame, service) = locate(scratch, len);
     if service == NO_SERVICE && frame != Frame::Unreadable {
-        return Action::Pass;
+        return fate::PASS;
     }
     let is_segment = frame == Frame::Tcp;
     // What is no whole segment belongs to no one service.
-    let service = if is_segment { service } else { NO_SERVICE };
-    let (Some(settings), Some(policy)) = (maps::settings(), maps::service(service)) else {
-        return IMPOSSIBLE;
+    scratch.about.service = if is_segment { service } else { NO_SERVICE };
+    scratch.about.interface = packet.interface();
+    scratch.work.begin();
+    let Some(case) = Case::of(scratch.about.service) else {
+        return fate::DROP;
     };
-    scratch.service = service;
-    scratch.interface = packet.interface();
-    let case = Case { settings, policy };
-    if !is_segment || scratch.segment.is_bad() {
-        scratch.reader.head.reset();
-        let action = case.deny(scratch, Reason::BadPacket);
-        if is_segment
-            && scratch.segment.len > 0
-            && action == Action::Drop
-            && maps::recall(&scratch.segment.flow, &mut scratch.known)
-            && scratch.known.reaches(scratch.segment.sequence)
-        {
-            hold(scratch);
-        }
-        return action;
+    if !is_segment || scratch.work.segment.is_bad() {
+        return case.deny(&mut scratch.about, &scratch.work, Reason::BadPacket);
     }
-    judge_segment(packet, scratch, case)
+    if scratch.work.segment.is_syn() {
+        // It changes nothing: what counts is what the server answers.
+        return fate::PASS;
+    }
+    let now = mark::now();
+    let found = maps::flow(&scratch.work.segment.flow);
+    if scratch.work.segment.is_empty()
+        && let Some(slot) = found.and_then(maps::slot)
+        && admits(&scratch.work, slot, now)
+    {
+        return fate::PASS;
+    }
+    match table::hold(scratch, found, &case, now) {
+        Hold::HELD if scratch.work.connection.is_lost() => {
+            table::give(scratch);
+            lost(scratch, &case)
+        }
+        Hold::HELD => fate::HELD,
+        Hold::PASS => fate::PASS,
+        reason => case.deny(&mut scratch.about, &scratch.work, Hold::reason(reason)),
+    }
+}
+
+/// Tells where the segment stands in its connection. If it is to be read, that is still held.
+#[inline(never)]
+fn meet<P: Packet>(context: P::Context) -> u32 {
+    let packet = P::at(context);
+    let Some(scratch) = maps::scratch() else {
+        return fate::DROP;
+    };
+    let Some(case) = Case::of(scratch.about.service) else {
+        return fate::DROP;
+    };
+    let Scratch {
+        work, about, now, ..
+    } = &mut *scratch;
+    let mut host = Kernel {
+        packet: &packet,
+        case,
+        about,
+    };
+    let buffer = table::buffer_of(&work.connection).map(|buffer| &*buffer);
+    let fate = guard::meet(work, buffer, &mut host, *now) as u32;
+    if fate == fate::READ || table::put(scratch) {
+        fate
+    } else {
+        fate::DROP
+    }
+}
+
+/// What becomes of a segment on a connection that monitor mode lost track of.
+#[inline(always)]
+fn lost(scratch: &mut Scratch, case: &Case<'_>) -> u32 {
+    if case.enforces() {
+        return case.deny(&mut scratch.about, &scratch.work, Reason::OldConnection);
+    }
+    case.count(&scratch.about, Reason::Unjudged, 1);
+    fate::PASS
+}
+
+/// Whether an empty segment may pass, if that can be told without holding its connection.
+///
+/// What stands in the slot may change meanwhile, or become another connection's: then such a segment passes
+/// or is dropped that should not, which neither side takes harm from.
+#[inline(always)]
+fn admits(work: &Work, slot: *mut Slot, now: u64) -> bool {
+    // SAFETY: a slot is a map's value.
+    let slot = unsafe { &mut *slot };
+    let now = ticks(now);
+    let admits = slot.connection.key == work.segment.flow
+        && slot.connection.is_open()
+        && slot
+            .connection
+            .admit(&work.segment, &slot.witness.seen(), now)
+            .is_ok();
+    if admits {
+        slot.connection.touch(now);
+    }
+    admits
+}
+
+/// Notes what the segment means that was read, and gives its connection back.
+#[inline(never)]
+fn after<P: Packet>(context: P::Context) -> u32 {
+    let packet = P::at(context);
+    let Some(scratch) = maps::scratch() else {
+        return fate::DROP;
+    };
+    let Some(case) = Case::of(scratch.about.service) else {
+        return fate::DROP;
+    };
+    let Scratch {
+        work, about, now, ..
+    } = &mut *scratch;
+    let mut host = Kernel {
+        packet: &packet,
+        case,
+        about,
+    };
+    let mut fate = guard::conclude(work, &mut host) as u32;
+    if fate == fate::COMMIT {
+        let buffer = if guard::wants_buffer(work) {
+            table::need_buffer(&mut work.connection)
+        } else {
+            table::buffer_of(&work.connection)
+        };
+        fate = guard::commit(work, buffer, &mut host, *now) as u32;
+    }
+    if !table::put(scratch) {
+        return fate::DROP;
+    }
+    if fate == fate::PASS && scratch.work.allowed > 0 {
+        case.count(&scratch.about, Reason::Allowed, scratch.work.allowed);
+    }
+    fate
 }
 
 /// Finds the segment in the headers, leaves it in `scratch` and gives the
 /// service's number.
 #[inline(always)]
 fn locate(scratch: &mut Scratch, len: u32) -> (Frame, u32) {
-    scratch.digest = Digest::NONE;
-    let Scratch {
-        headers, segment, ..
-    } = scratch;
+    let Scratch { headers, work, .. } = scratch;
+    let segment = &mut work.segment;
     let frame = headers.frame(len, segment);
     let service = match frame {
         // A fragment's port is 0, which stands for any.
@@ -93,11 +254,11 @@ fn locate(scratch: &mut Scratch, len: u32) -> (Frame, u32) {
 }
 
 /// Services are numbered from 1.
-const NO_SERVICE: u32 = 0;
+pub(crate) const NO_SERVICE: u32 = 0;
 
 /// The service the segment is for, the most specific match first.
 #[inline(always)]
-fn listener(flow: &FlowKey) -> u32 {
+pub(crate) fn listener(flow: &FlowKey) -> u32 {
     let FlowKey {
         server,
         server_port: port,
@@ -125,261 +286,60 @@ fn listener(flow: &FlowKey) -> u32 {
     NO_SERVICE
 }
 
-#[inline(always)]
-fn judge_segment<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -> Action {
-    let Scratch { segment, known, .. } = scratch;
-    if segment.is_syn() {
-        maps::forget(&segment.flow);
-        return Action::Pass;
-    }
-    if segment.len == 0 {
-        if segment.ends()
-            && maps::recall(&segment.flow, known)
-            && !forget_at_end(scratch, case.enforces())
-            && !scratch.known.is_none()
-        {
-            maps::remember(&scratch.segment.flow, &scratch.known);
-        }
-        return Action::Pass;
-    }
-    if !maps::recall(&segment.flow, known) {
-        scratch.reader.head.reset();
-        return case.deny(scratch, Reason::Undecided);
-    }
-    known.turn_to(segment.sequence);
-    if known.is_lost() {
-        lose(scratch);
-        if case.enforces() {
-            scratch.reader.head.reset();
-            return case.deny(scratch, Reason::Undecided);
-        }
-        case.count(scratch, Reason::Unjudged, 1);
-        forget_at_end(scratch, false);
-        return Action::Pass;
-    }
-    if !known.reaches(segment.sequence) && case.enforces() {
-        // What comes late to fill the gap could make it something else than it seems.
-        scratch.reader.head.reset();
-        return case.deny(scratch, Reason::Undecided);
-    }
-    let (len, seen) = (segment.len, known.body_bytes(segment.sequence, segment.len));
-    scratch.reader.begin(seen, len);
-    if seen == len {
-        // That the table is full cannot be: it is there already.
-        remember(scratch);
-        return Action::Pass;
-    }
-    scratch.allowed = 0;
-    scratch.outcome = Outcome::Unfinished as u32;
-    read(packet, scratch, case);
-    let (outcome, allowed) = (scratch.outcome, scratch.allowed);
-    if outcome == Outcome::Denied as u32 {
-        // The whole segment is dropped: nothing of it happened.
-        hold(scratch);
-        return Action::Drop;
-    }
-    if outcome == Outcome::Lost as u32 {
-        lose(scratch);
-    } else {
-        let is_known = !scratch.known.is_none();
-        let is_remembered = (is_known || scratch.reader.is_telling()) && remember(scratch);
-        // What could not be remembered would have the body's next segment taken for a head.
-        let is_needed = is_known || scratch.reader.is_in_body();
-        if outcome != Outcome::End as u32 || is_needed && !is_remembered {
-            return case.deny(scratch, Reason::Undecided);
-        }
-    }
-    if allowed > 0 {
-        case.count(scratch, Reason::Allowed, allowed);
-    }
-    Action::Pass
-}
-
-/// Remembers where a segment was denied, unless more is known of the connection.
-#[inline(never)]
-fn hold(scratch: &mut Scratch) {
-    let Scratch {
-        segment,
-        known,
-        denied,
-        ..
-    } = scratch;
-    if known.waits_at(segment.sequence) {
-        // A probe whether the connection is alive may have one byte of garbage, which was
-        // sent before or never will be (RFC 1122, section 4.2.3.6).
-        let is_probe = segment.len == 1 && *denied == Reason::Malformed as u32;
-        let place = segment.sequence.wrapping_add(u32::from(is_probe));
-        // If the table is full, the connection is judged as one of which nothing is known.
-        update(&segment.flow, known, Flow::held(place, clock::ticks()));
-    }
-}
-
-/// Remembers that track of the connection is lost, and that it is in use.
-#[inline(never)]
-fn lose(scratch: &mut Scratch) {
-    let Scratch { segment, known, .. } = scratch;
-    update(&segment.flow, known, Flow::lost(clock::ticks()));
-}
-
-/// Remembers `flow`, unless that is `known`.
-#[inline(always)]
-fn update(key: &FlowKey, known: &mut Flow, flow: Flow) {
-    if *known != flow {
-        *known = flow;
-        maps::remember(key, known);
-    }
-}
-
-/// Remembers what reading the segment has told of the connection; false if the table is full.
-///
-/// A function of its own in the kernel too, for its stack.
-#[inline(never)]
-fn remember(scratch: &mut Scratch) -> bool {
-    let sequence = scratch.segment.sequence;
-    scratch.known = scratch
-        .reader
-        .flow(sequence, &scratch.known, clock::ticks());
-    // What was read is not lost.
-    forget_at_end(scratch, true) || maps::remember(&scratch.segment.flow, &scratch.known)
-}
-
-/// Forgets the connection if the segment ends it, or has it forgotten soon. Where verdicts are enforced, one
-/// that was lost ends by nothing but a RST.
-#[inline(always)]
-fn forget_at_end(scratch: &mut Scratch, enforces: bool) -> bool {
-    let Scratch { segment, known, .. } = scratch;
-    let end = segment.sequence.wrapping_add(segment.len);
-    // Behind a FIN what was denied can still be sent again, behind a RST nothing.
-    let ends = segment.ends()
-        && (known.ends_at(end, segment.resets())
-            || known.is_held() && segment.resets()
-            || known.is_lost() && (segment.resets() || !enforces));
-    if ends {
-        maps::forget(&segment.flow);
-    } else if segment.ends() && !known.is_held() && !known.is_lost() {
-        known.end(clock::ticks());
-    }
-    ends
-}
-
-/// How reading a segment ended.
-#[repr(u32)]
-enum Outcome {
-    Unfinished = 0,
-    /// At the segment's end.
-    End = 1,
-    /// A denial that is carried out.
-    Denied = 2,
-    /// A denial that is not, behind which nothing can be judged.
-    Lost = 3,
-}
-
-/// Reads the segment; what came of it is in `scratch`.
-#[inline(always)]
-fn read<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) {
-    // A function of its own, so that the verifier looks at one turn and not at all of them.
-    extern "C" fn turn<P: Packet>(_index: u64, turns: *mut c_void) -> i64 {
-        // SAFETY: the pointer is the one given to `bpf_loop` below, and the loop is its only user.
-        let turns = unsafe { &mut *turns.cast::<Turns<'_, P>>() };
-        i64::from(turns.turn())
-    }
-    let count = Reader::turns(scratch.segment.len);
-    let mut turns = Turns {
-        packet,
-        scratch,
-        case,
-    };
-    let callback: extern "C" fn(u64, *mut c_void) -> i64 = turn::<P>;
-    // SAFETY: the callback takes what is passed here, which lives until the loop has ended.
-    unsafe {
-        bpf_loop(
-            count,
-            callback as *mut c_void,
-            core::ptr::from_mut(&mut turns).cast(),
-            0,
-        );
-    }
-}
-
-/// What the loop over a segment's bytes works with. What changes is in the
-/// scratch: on the stack, the verifier would follow its every value.
-struct Turns<'a, P> {
+/// The guard's surroundings, here.
+struct Kernel<'a, P> {
     packet: &'a P,
-    scratch: &'a mut Scratch,
     case: Case<'a>,
+    about: &'a mut About,
 }
 
-impl<P: Packet> Turns<'_, P> {
-    /// One turn; true when it was the last.
+impl<P: Packet> Host for Kernel<'_, P> {
     #[inline(always)]
-    fn turn(&mut self) -> bool {
-        let Scratch {
-            segment,
-            reader,
-            window,
-            ..
-        } = &mut *self.scratch;
-        let rules = Rules {
-            credential: self.case.policy.credential(),
-            key: self.case.settings.key(),
-            options: self.case.policy.options(),
-        };
-        let (packet, payload) = (self.packet, segment.payload);
-        match reader.turn(window, &rules, |window, offset, len| {
-            packet.load_window(payload.wrapping_add(offset), len, window)
-        }) {
-            Turn::Going => false,
-            Turn::Request(credential) => self.request(credential),
-            Turn::Lost(reason) => {
-                self.scratch.outcome = match self.case.deny(self.scratch, reason) {
-                    Action::Drop => Outcome::Denied as u32,
-                    Action::Pass => Outcome::Lost as u32,
-                };
-                true
-            }
-            Turn::End => {
-                self.scratch.outcome = Outcome::End as u32;
-                true
-            }
+    fn repeat<T: Turns>(count: u32, turns: &mut T) {
+        // A function of its own, so that the verifier looks at one turn and not at all of them.
+        extern "C" fn turn<T: Turns>(_index: u64, turns: *mut c_void) -> i64 {
+            // SAFETY: the pointer is the one given to `bpf_loop` below, and the loop is its only user.
+            let turns = unsafe { &mut *turns.cast::<T>() };
+            i64::from(turns.turn())
+        }
+        let callback: extern "C" fn(u64, *mut c_void) -> i64 = turn::<T>;
+        // SAFETY: the callback takes what is passed here, which lives until the loop has ended.
+        unsafe {
+            bpf_loop(
+                count,
+                callback as *mut c_void,
+                core::ptr::from_mut(turns).cast(),
+                0,
+            );
         }
     }
 
-    /// Decides on a request; true when the segment is to be dropped.
     #[inline(always)]
-    fn request(&mut self, credential: Result<Digest, Reason>) -> bool {
-        let reason = match credential {
-            Ok(digest) => {
-                self.scratch.digest = digest;
-                self.verdict()
-            }
-            Err(reason) => {
-                self.scratch.digest = Digest::NONE;
-                reason
-            }
-        };
-        if reason as u8 == Reason::Allowed as u8 {
-            self.scratch.allowed += 1;
-            return false;
-        }
-        match self.case.deny(self.scratch, reason) {
-            Action::Drop => {
-                self.scratch.outcome = Outcome::Denied as u32;
-                true
-            }
-            Action::Pass => false,
-        }
+    fn fill(&self, segment: &Segment, offset: u32, len: u32, window: &mut Window) -> bool {
+        self.packet
+            .load_window(segment.payload.wrapping_add(offset), len, window)
     }
 
-    /// The verdict on the credential at hand.
     #[inline(always)]
-    fn verdict(&mut self) -> Reason {
-        let Scratch {
-            digest,
+    fn word(&self, segment: &Segment, offset: u32, len: u32) -> Option<u64> {
+        self.packet
+            .load_word(segment.payload.wrapping_add(offset), len)
+    }
+
+    #[inline(always)]
+    fn keep(&self, segment: &Segment, offset: u32, len: u32, buffer: &mut Buffer, at: u32) -> bool {
+        self.packet
+            .load_kept(segment.payload.wrapping_add(offset), len, buffer, at)
+    }
+
+    #[inline(always)]
+    fn verdict(&mut self, digest: &Digest) -> Reason {
+        let About {
             entry,
             service,
             clock,
             ..
-        } = &mut *self.scratch;
+        } = &mut *self.about;
         if !maps::token(digest, entry) {
             return Reason::Unknown;
         }
@@ -387,10 +347,15 @@ impl<P: Packet> Turns<'_, P> {
         let entry = black_box(entry);
         if !entry.is_sealed_for(digest) {
             // It was changed at this very moment. Sent again, the request is judged by what is then known.
-            return Reason::Undecided;
+            return Reason::Busy;
         }
         let in_audience = maps::is_for(entry.audience(), *service);
         entry.judge(time_for(entry, self.case.settings, clock), in_audience)
+    }
+
+    #[inline(always)]
+    fn deny(&mut self, work: &mut Work, reason: Reason) -> bool {
+        self.case.deny(self.about, work, reason) == fate::DROP
     }
 }
 

@@ -5,6 +5,11 @@
 //! An entry point only turns the outcome into what its hook returns.
 #![no_std]
 #![no_main]
+#![feature(core_intrinsics)]
+#![allow(
+    internal_features,
+    reason = "core has no compare-exchange for this target"
+)]
 #![allow(
     unsafe_code,
     reason = "helpers, contexts and map values are raw in the kernel"
@@ -13,8 +18,11 @@
 mod clock;
 mod guard;
 mod maps;
+mod mark;
 mod packet;
 mod report;
+mod table;
+mod witness;
 
 use aya_ebpf::{
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
@@ -24,13 +32,14 @@ use aya_ebpf::{
 
 use crate::{
     guard::{Action, judge},
-    packet::{TcPacket, XdpPacket},
+    packet::{Packet as _, TcPacket, XdpPacket},
+    witness::witness,
 };
 
 /// The guard on a network card's receive path, before the kernel has made a packet of the frame.
 #[xdp(frags)]
 fn guard_xdp(context: XdpContext) -> u32 {
-    match judge(&XdpPacket::new(&context)) {
+    match judge(XdpPacket::at(context.ctx)) {
         Action::Pass => xdp_action::XDP_PASS,
         Action::Drop => xdp_action::XDP_DROP,
     }
@@ -39,7 +48,7 @@ fn guard_xdp(context: XdpContext) -> u32 {
 /// The guard on a device's ingress, where any device has it.
 #[classifier]
 fn guard_tc(context: TcContext) -> i32 {
-    match judge(&TcPacket::new(&context)) {
+    match judge(TcPacket::at(context.skb.skb)) {
         // Not `OK`: programs after this one still run.
         Action::Pass => TC_ACT_UNSPEC,
         Action::Drop => TC_ACT_SHOT,
@@ -48,7 +57,17 @@ fn guard_tc(context: TcContext) -> i32 {
 
 /// The witness: sees what the server says.
 #[classifier]
-fn witness_tc(_context: TcContext) -> i32 {
+fn witness_tc(context: TcContext) -> i32 {
+    match witness(TcPacket::at(context.skb.skb)) {
+        Action::Pass => TC_ACT_UNSPEC,
+        Action::Drop => TC_ACT_SHOT,
+    }
+}
+
+/// Keeps the table of connections in order; attached to nothing, the agent runs it.
+#[classifier]
+fn sweep_tc(_context: TcContext) -> i32 {
+    table::sweep(table::SWEPT, mark::now());
     TC_ACT_UNSPEC
 }
 

@@ -6,49 +6,48 @@
 use core::hint::black_box;
 
 use aya_ebpf::{
-    bindings::{BPF_ANY, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    btf_maps::{Array, HashMap, PerCpuArray, RingBuf},
+    bindings::{BPF_ANY, BPF_NOEXIST, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf, Stack},
     macros::btf_map,
 };
 use token_agent_common::{
     abi::{
-        AudienceKey, Denial, FlowKey, ListenKey, Ports, Reporting, ServicePolicy, Settings,
-        WAKE_INTERVAL,
+        Address, AudienceKey, Denial, FlowKey, ListenKey, Ports, Reporting, ServicePolicy,
+        Settings, Usage, WAKE_INTERVAL,
     },
     digest::Digest,
-    packet::{Headers, Segment},
-    stream::{Flow, Reader},
+    guard::Work,
+    packet::Headers,
+    stream::{Buffer, Offers, Slot},
     verdict::{Audience, TokenEntry},
-    window::Window,
 };
 
-use crate::clock::Clock;
+use crate::{clock::Clock, mark};
 
 /// What is needed while one packet is judged; each CPU has its own.
 #[repr(C)]
 pub(crate) struct Scratch {
     pub(crate) headers: Headers,
-    /// What the headers say.
-    pub(crate) segment: Segment,
+    pub(crate) about: About,
+    pub(crate) offers: Offers,
+    /// The slot of the connection that is held, and the mark on it.
+    pub(crate) slot: u32,
+    /// When the packet came, in [`ticks`](token_agent_common::stream::ticks).
+    pub(crate) now: u32,
+    pub(crate) mark: u64,
+    pub(crate) work: Work,
+}
+
+/// For whom a packet is, and what its token is.
+#[repr(C)]
+pub(crate) struct About {
     /// The number of the service the packet is for, 0 if it belongs to no one.
     pub(crate) service: u32,
     pub(crate) interface: u32,
-    /// The digest of the credential at hand, zero if there is none.
-    pub(crate) digest: Digest,
     /// What is known of the token at hand.
     pub(crate) entry: TokenEntry,
-    /// What is remembered of the connection.
-    pub(crate) known: Flow,
     /// The clock as it was last read.
     pub(crate) clock: Clock,
-    /// Requests allowed so far.
-    pub(crate) allowed: u32,
-    /// Why something was denied last: a [`Reason`](token_agent_common::reason::Reason) as a number.
-    pub(crate) denied: u32,
-    /// How reading ended; see `guard::Outcome`.
-    pub(crate) outcome: u32,
-    pub(crate) reader: Reader,
-    pub(crate) window: Window,
 }
 
 /// Per-CPU values may be at most this large.
@@ -75,8 +74,38 @@ static TOKENS: HashMap<Digest, TokenEntry, 1> = HashMap::new();
 #[btf_map]
 static AUDIENCES: HashMap<AudienceKey, u8, 1> = HashMap::new();
 
+/// From a connection to the number of its slot. An entry is put in when the connection begins, by
+/// who has the slot's mark, and taken out by who has it when the slot is given back: while it is
+/// there, the slot is that connection's.
 #[btf_map]
-static FLOWS: HashMap<FlowKey, Flow, 1> = HashMap::new();
+static FLOWS: HashMap<FlowKey, u32, 1> = HashMap::new();
+
+#[btf_map]
+static SLOTS: Array<Slot, 1> = Array::new();
+
+/// Slots that were given back.
+#[btf_map]
+static FREE_SLOTS: Stack<u32, 1> = Stack::new();
+
+#[btf_map]
+static BUFFERS: Array<Buffer, 1> = Array::new();
+
+/// Buffers that were given back.
+#[btf_map]
+static FREE_BUFFERS: Stack<u32, 1> = Stack::new();
+
+/// See [`Usage`].
+#[btf_map]
+static USAGE: Array<u64, { Usage::COUNT as usize }> = Array::new();
+
+/// Which pairs of sequence numbers were offered to whom. The least recently used may be pushed out: a
+/// flood of SYNs costs those their connections who are just opening one, and nobody else.
+#[btf_map]
+static OFFERS: LruHashMap<FlowKey, Offers, 1> = LruHashMap::new();
+
+/// How many connections a source has.
+#[btf_map]
+static SOURCES: HashMap<Address, u64, 1> = HashMap::new();
 
 #[btf_map]
 static COUNTERS: PerCpuArray<u64, 1> = PerCpuArray::new();
@@ -146,38 +175,157 @@ pub(crate) fn is_for(audience: Audience, service: u32) -> bool {
     unsafe { AUDIENCES.get(key).is_some() }
 }
 
-/// Copies what is remembered of a connection; false if it was changed at this very moment.
+/// The number of a connection's slot. What stands there may be another's by now, which its key tells.
 #[inline(always)]
-pub(crate) fn recall(key: &FlowKey, to: &mut Flow) -> bool {
+pub(crate) fn flow(key: &FlowKey) -> Option<u32> {
+    // SAFETY: the value is copied at once.
+    unsafe { FLOWS.get(key).copied() }
+}
+
+#[inline(always)]
+pub(crate) fn slot(index: u32) -> Option<*mut Slot> {
+    SLOTS.get_ptr_mut(index)
+}
+
+/// Says that the connection has this slot; false if there is no room, or it has one.
+#[inline(always)]
+pub(crate) fn enter(key: &FlowKey, slot: u32) -> bool {
+    FLOWS.insert(key, slot, u64::from(BPF_NOEXIST)).is_ok()
+}
+
+/// Says that the connection has no slot.
+#[inline(always)]
+pub(crate) fn leave(key: &FlowKey) {
+    // That it had none is fine.
+    let _ = FLOWS.remove(key);
+}
+
+/// A slot that is nobody's.
+#[inline(always)]
+pub(crate) fn free_slot() -> Option<u32> {
+    let index = FREE_SLOTS
+        .pop()
+        .ok()
+        .flatten()
+        .or_else(|| fresh(Usage::SlotsEver, |index| slot(index).is_some()))?;
+    account(Usage::Slots, 1);
+    Some(index)
+}
+
+#[inline(always)]
+pub(crate) fn give_slot(index: u32) {
+    // There is room: the stack is as large as the array.
+    let _ = FREE_SLOTS.push(index, 0);
+    account(Usage::Slots, u64::MAX);
+}
+
+#[inline(always)]
+pub(crate) fn buffer(index: u32) -> Option<&'static mut Buffer> {
+    // SAFETY: a buffer is used by who has the mark on the connection it belongs to.
+    BUFFERS
+        .get_ptr_mut(index)
+        .map(|buffer| unsafe { &mut *buffer })
+}
+
+/// A buffer that is nobody's.
+#[inline(always)]
+pub(crate) fn free_buffer() -> Option<u32> {
+    let index = FREE_BUFFERS
+        .pop()
+        .ok()
+        .flatten()
+        .or_else(|| fresh(Usage::BuffersEver, |index| buffer(index).is_some()))?;
+    account(Usage::Buffers, 1);
+    Some(index)
+}
+
+#[inline(always)]
+pub(crate) fn give_buffer(index: u32) {
+    // As above.
+    let _ = FREE_BUFFERS.push(index, 0);
+    account(Usage::Buffers, u64::MAX);
+}
+
+/// One that was never used, if there is any.
+#[inline(always)]
+fn fresh(ever: Usage, is_there: impl Fn(u32) -> bool) -> Option<u32> {
+    // Not counted on and on when all are used.
+    if !is_there(usage(ever) as u32) {
+        return None;
+    }
+    let index = account(ever, 1) as u32;
+    is_there(index).then_some(index)
+}
+
+#[inline(always)]
+pub(crate) fn usage(of: Usage) -> u64 {
+    // SAFETY: the value is there as long as the program.
+    USAGE
+        .get_ptr(of as u32)
+        .map_or(0, |count| unsafe { count.read_volatile() })
+}
+
+/// Adds (wrapping) to one of the counts, and gives what it was.
+#[inline(always)]
+pub(crate) fn account(of: Usage, by: u64) -> u64 {
+    // SAFETY: as above.
+    USAGE
+        .get_ptr_mut(of as u32)
+        .map_or(0, |count| unsafe { mark::add(count, by) })
+}
+
+/// Counts one connection more of a source; false if it has as many as it may, or there is no room.
+#[inline(always)]
+pub(crate) fn admit_source(source: &Address, quota: u64) -> bool {
+    if let Some(count) = SOURCES.get_ptr_mut(source) {
+        // SAFETY: the count may be another source's by now: then that one's is one too high, until
+        // its connections have ended.
+        unsafe { count.read_volatile() < quota && mark::add(count, 1) < quota }
+    } else {
+        SOURCES.insert(source, 1, u64::from(BPF_ANY)).is_ok()
+    }
+}
+
+/// Counts one connection less.
+#[inline(always)]
+pub(crate) fn leave_source(source: &Address) {
+    if let Some(count) = SOURCES.get_ptr_mut(source) {
+        // SAFETY: as above.
+        if unsafe { mark::add(count, u64::MAX) } <= 1 {
+            // That it was taken out is fine.
+            let _ = SOURCES.remove(source);
+        }
+    }
+}
+
+/// Copies what was offered to a connection; false if it was changed at this very moment.
+#[inline(always)]
+pub(crate) fn offers(key: &FlowKey, to: &mut Offers) -> bool {
     // SAFETY: the value is copied at once. It can be another connection's by then,
     // which its seal tells.
-    match unsafe { FLOWS.get(key) } {
-        Some(flow) => {
-            *to = *flow;
+    match unsafe { OFFERS.get(key) } {
+        Some(offers) => {
+            *to = *offers;
             // Read again, so that what is used is what was checked.
             black_box(to).unseal(key)
         }
         None => {
-            *to = Flow::NONE;
+            *to = Offers::NONE;
             true
         }
     }
 }
 
-/// Remembers that of a connection; false if there is no room.
-///
-/// A function of its own in the kernel too: the sealed copy is on its stack, which is back before others need theirs.
-#[inline(never)]
-pub(crate) fn remember(key: &FlowKey, flow: &Flow) -> bool {
-    FLOWS
-        .insert(key, flow.sealed(key), u64::from(BPF_ANY))
-        .is_ok()
+#[inline(always)]
+pub(crate) fn offer(key: &FlowKey, offers: &Offers) {
+    // An LRU map always finds room, in the end; else the server offers it again.
+    let _ = OFFERS.insert(key, offers.sealed(key), u64::from(BPF_ANY));
 }
 
 #[inline(always)]
-pub(crate) fn forget(key: &FlowKey) {
-    // That there was nothing to forget is fine.
-    let _ = FLOWS.remove(key);
+pub(crate) fn withdraw(key: &FlowKey) {
+    // That there was none is fine.
+    let _ = OFFERS.remove(key);
 }
 
 /// Adds to a counter; see `token_agent_common::abi::counter_index`.

@@ -8,16 +8,27 @@ use core::{ffi::c_void, hint::black_box};
 
 use aya_ebpf::{
     EbpfContext,
+    bindings::{__sk_buff, xdp_md},
     helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
     programs::{TcContext, XdpContext},
 };
 use token_agent_common::{
-    packet::{HEADERS, Headers, PLAIN, plain_port},
+    packet::{HEADERS, Headers, PLAIN, plain_port, plain_source_port},
+    stream::{Buffer, CAPACITY, COPY},
     window::{self, Window},
 };
 
 /// A packet on one of the hooks.
-pub(crate) trait Packet {
+pub(crate) trait Packet: Sized {
+    /// What the kernel passes to a program.
+    type Context: Copy;
+
+    /// The packet of a context.
+    fn at(context: Self::Context) -> Self;
+
+    /// The packet's context.
+    fn context(&self) -> Self::Context;
+
     /// Its length in bytes, from the Ethernet header on.
     fn len(&self) -> u32;
 
@@ -42,6 +53,17 @@ pub(crate) trait Packet {
         }
         // SAFETY: the words lie before the end, as was just checked.
         plain_port(|i| unsafe { ((start + i * 8) as *const u64).read_unaligned() })
+    }
+
+    /// The same for the source port.
+    #[inline(always)]
+    fn plain_source_port(&self) -> Option<u16> {
+        let (start, end) = self.linear();
+        if start + PLAIN > end {
+            return None;
+        }
+        // SAFETY: the words lie before the end, as was just checked.
+        plain_source_port(|i| unsafe { ((start + i * 8) as *const u64).read_unaligned() })
     }
 
     /// Copies the first bytes of the frame, which has `len` bytes.
@@ -92,6 +114,26 @@ pub(crate) trait Packet {
         window.seal(len);
         loaded
     }
+
+    /// `len` (1 to 8) bytes of the frame from `offset` on, the first in the lowest bits.
+    #[inline(always)]
+    fn load_word(&self, offset: u32, len: u32) -> Option<u64> {
+        let len = bounded::<8>(len);
+        let mut word = 0u64;
+        // SAFETY: a word holds eight bytes, the bound of `len`.
+        let loaded = unsafe { self.load(offset, (&raw mut word).cast(), len) };
+        loaded.then_some(u64::from_le(word))
+    }
+
+    /// Copies `len` bytes of the frame from `offset` on to the buffer's byte `at`.
+    #[inline(always)]
+    fn load_kept(&self, offset: u32, len: u32, buffer: &mut Buffer, at: u32) -> bool {
+        let len = bounded::<{ COPY as usize }>(len);
+        let at = black_box(at) & (CAPACITY - 1);
+        let to = buffer.bytes_mut().as_mut_ptr().cast::<u8>();
+        // SAFETY: behind every byte of the buffer there is room for `COPY` more, the bound of `len`.
+        unsafe { self.load(offset, to.add(at as usize).cast(), len) }
+    }
 }
 
 /// `len`, which is 1 to `MAX`, in a form whose bounds the verifier sees: the
@@ -103,16 +145,21 @@ fn bounded<const MAX: usize>(len: u32) -> u32 {
 }
 
 /// A frame at XDP; its bytes may lie in several buffers.
-pub(crate) struct XdpPacket<'a>(&'a XdpContext);
+pub(crate) struct XdpPacket(XdpContext);
 
-impl<'a> XdpPacket<'a> {
+impl Packet for XdpPacket {
+    type Context = *mut xdp_md;
+
     #[inline(always)]
-    pub(crate) const fn new(context: &'a XdpContext) -> Self {
-        Self(context)
+    fn at(context: Self::Context) -> Self {
+        Self(XdpContext::new(context))
     }
-}
 
-impl Packet for XdpPacket<'_> {
+    #[inline(always)]
+    fn context(&self) -> Self::Context {
+        self.0.ctx
+    }
+
     #[inline(always)]
     fn linear(&self) -> (usize, usize) {
         (self.0.data(), self.0.data_end())
@@ -137,16 +184,21 @@ impl Packet for XdpPacket<'_> {
 }
 
 /// A packet at TC; its bytes may lie in several pages.
-pub(crate) struct TcPacket<'a>(&'a TcContext);
+pub(crate) struct TcPacket(TcContext);
 
-impl<'a> TcPacket<'a> {
+impl Packet for TcPacket {
+    type Context = *mut __sk_buff;
+
     #[inline(always)]
-    pub(crate) const fn new(context: &'a TcContext) -> Self {
-        Self(context)
+    fn at(context: Self::Context) -> Self {
+        Self(TcContext::new(context))
     }
-}
 
-impl Packet for TcPacket<'_> {
+    #[inline(always)]
+    fn context(&self) -> Self::Context {
+        self.0.skb.skb
+    }
+
     #[inline(always)]
     fn linear(&self) -> (usize, usize) {
         (self.0.data(), self.0.data_end())

@@ -3,13 +3,14 @@
 use aya_log_ebpf::debug;
 use token_agent_common::{
     abi::{Denial, ServicePolicy, Settings, counter_index},
+    guard::Work,
     reason::Reason,
 };
 
 use crate::{
     clock,
-    guard::Action,
-    maps::{self, Scratch},
+    guard::fate,
+    maps::{self, About},
 };
 
 /// For whom a packet is judged.
@@ -20,6 +21,15 @@ pub(crate) struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// The case of a packet to a service, 0 if it belongs to no one. `None` cannot be.
+    #[inline(always)]
+    pub(crate) fn of(service: u32) -> Option<Self> {
+        Some(Self {
+            settings: maps::settings()?,
+            policy: maps::service(service)?,
+        })
+    }
+
     /// Whether verdicts are carried out.
     #[inline(always)]
     pub(crate) fn enforces(&self) -> bool {
@@ -32,58 +42,56 @@ impl Case<'_> {
     }
 
     #[inline(always)]
-    pub(crate) fn count(&self, scratch: &Scratch, reason: Reason, by: u32) {
+    pub(crate) fn count(&self, about: &About, reason: Reason, by: u32) {
         maps::count(
-            counter_index(scratch.service, self.enforces(), reason),
+            counter_index(about.service, self.enforces(), reason),
             u64::from(by),
         );
     }
 
-    /// Counts and reports a denial of what `scratch` holds, and says what follows from it.
+    /// Counts and reports a denial of what `work` holds, and says what follows from it.
     ///
     /// A function of its own in the kernel too: many places deny, and the stack is small.
     #[inline(never)]
-    pub(crate) fn deny(&self, scratch: &mut Scratch, reason: Reason) -> Action {
+    pub(crate) fn deny(&self, about: &mut About, work: &Work, reason: Reason) -> u32 {
         let enforced = self.enforces();
-        scratch.denied = reason as u32;
-        maps::count(counter_index(scratch.service, enforced, reason), 1);
-        explain(scratch, reason);
-        let time = self.settings.utc(scratch.clock.tai());
+        maps::count(counter_index(about.service, enforced, reason), 1);
+        explain(about, work, reason);
+        let time = self.settings.utc(about.clock.tai());
         maps::report(time, || Denial {
             time,
-            method: scratch.reader.head.method(),
-            digest: scratch.digest,
-            flow: scratch.segment.flow,
-            interface: scratch.interface,
-            service: scratch.service,
+            method: work.reader.head.method(),
+            digest: work.digest,
+            flow: work.segment.flow,
+            interface: about.interface,
+            service: about.service,
             reason: reason as u8,
             enforced: u8::from(enforced),
             reserved: [0; 6],
         });
-        if enforced { Action::Drop } else { Action::Pass }
+        if enforced { fate::DROP } else { fate::PASS }
     }
 }
 
 /// Says where in the stream a denial came about. For debugging only: the verifier
 /// takes it out unless it is asked for at load. No byte of the payload is told.
 #[inline(never)]
-fn explain(scratch: &Scratch, reason: Reason) {
-    let Scratch {
+fn explain(about: &About, work: &Work, reason: Reason) {
+    let Work {
         segment,
-        known,
-        service,
+        connection,
         allowed,
         ..
-    } = scratch;
+    } = work;
     debug!(
-        scratch,
-        "service {}: reason {} after {} allowed, in {} bytes at sequence {}, flags {:x}, in a known connection: {}",
-        *service,
+        work,
+        "service {}: reason {} after {} allowed, in {} bytes at sequence {}, flags {:x}; the stream has come to {}",
+        about.service,
         reason as u8,
         *allowed,
         segment.len,
         segment.sequence,
         segment.flags,
-        u8::from(!known.is_none())
+        connection.next()
     );
 }

@@ -27,7 +27,7 @@ use crate::{
     agent::{self, Agent, Degraded, Engine},
     api::{self, ControlSocket, Gatekeeper, Limits, Shutdown},
     config::{Config, Interfaces, Loaded},
-    datapath::{Datapath, Denials, Flows, Interface, KERNEL_LOG_TARGET, KernelLog, PinDirectory},
+    datapath::{Datapath, Denials, Interface, KERNEL_LOG_TARGET, KernelLog, PinDirectory},
     reconcile::Reconciler,
     store::Store,
     token::HashKey,
@@ -101,7 +101,6 @@ async fn serve(config: Config, kernel_log: bool) -> anyhow::Result<()> {
     let Started {
         agent,
         denials,
-        flows,
         kernel_log,
         socket,
         listener,
@@ -144,9 +143,6 @@ async fn serve(config: Config, kernel_log: bool) -> anyhow::Result<()> {
     }
     tasks.spawn(tasks::tend(Arc::clone(&agent), shutdown.clone()));
     tasks.spawn(tasks::prune(Arc::clone(&agent), shutdown.clone()));
-    if let Some(flows) = flows {
-        tasks.spawn(tasks::forget(flows, shutdown.clone()));
-    }
     match denials {
         Some(denials) => {
             tasks.spawn(tasks::report(Arc::clone(&agent), denials, shutdown));
@@ -184,7 +180,6 @@ async fn serve(config: Config, kernel_log: bool) -> anyhow::Result<()> {
 struct Started {
     agent: Arc<Agent>,
     denials: Option<Denials>,
-    flows: Option<Flows>,
     kernel_log: Option<KernelLog>,
     socket: ControlSocket,
     listener: std::os::unix::net::UnixListener,
@@ -211,7 +206,6 @@ fn start(config: Config, group: &group::Group, kernel_log: bool) -> anyhow::Resu
         "filled the kernel's maps"
     );
     let denials = engine.kernel().denials();
-    let flows = engine.kernel().flows();
     let kernel_log = if kernel_log {
         Some(engine.kernel().kernel_log()?)
     } else {
@@ -229,7 +223,6 @@ fn start(config: Config, group: &group::Group, kernel_log: bool) -> anyhow::Resu
     Ok(Started {
         agent: Agent::new(config, key, engine, Timestamp::now()),
         denials,
-        flows,
         kernel_log,
         socket,
         listener,

@@ -32,7 +32,6 @@ use token_agent_common::{
 pub use debug::{KernelLog, TARGET as KERNEL_LOG_TARGET};
 pub use denials::Denials;
 pub use error::DatapathError;
-pub use flows::Flows;
 pub(crate) use maps::{credential_rule, options};
 pub(crate) use object::MAX_AUDIENCES;
 pub use pins::PinDirectory;
@@ -45,9 +44,7 @@ pub struct Datapath {
     object: aya::Ebpf,
     maps: maps::Maps,
     denials: Option<Denials>,
-    flows: Option<Flows>,
-    flows_used: flows::Used,
-    max_flows: u32,
+    flows: flows::Flows,
     watch: Option<watch::Watch>,
 }
 
@@ -95,7 +92,7 @@ pub enum InterfaceState {
 /// How full a map is.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct MapUse {
-    /// Its name: `tokens`, `audiences`, `flows`.
+    /// Its name: `tokens`, `audiences`, `flows`, `unacked_buffers`.
     pub name: &'static str,
     /// Entries in it.
     pub used: u32,
@@ -138,24 +135,20 @@ impl Datapath {
         pins: &PinDirectory,
         log: bool,
     ) -> Result<Self, DatapathError> {
-        flows::prepare(&pins.pins, config)?;
-        let object = object::load(config, Some(&pins.pins.flows()), log)?;
+        flows::prepare(&pins.pins, &config.datapath)?;
+        let object = object::load(config, Some(&pins.pins), log)?;
         Self::fill(object, config, key)
     }
 
     fn fill(mut object: aya::Ebpf, config: &Config, key: &HashKey) -> Result<Self, DatapathError> {
         let maps = maps::Maps::new(&mut object, config, key)?;
         let denials = Some(Denials::new(&mut object)?);
-        let flows_used = flows::Used::default();
-        let max_flows = config.datapath.max_flows;
-        let flows = Some(Flows::new(&mut object, max_flows, flows_used.clone())?);
+        let flows = flows::Flows::new(&mut object, &config.datapath)?;
         Ok(Self {
             object,
             maps,
             denials,
             flows,
-            flows_used,
-            max_flows,
             watch: None,
         })
     }
@@ -254,11 +247,23 @@ impl Datapath {
     }
 
     /// How full the maps are.
-    #[must_use]
-    pub fn maps(&self) -> Vec<MapUse> {
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn maps(&self) -> Result<Vec<MapUse>, DatapathError> {
         let mut maps = self.maps.usage();
-        maps.push(self.flows_used.usage(self.max_flows));
-        maps
+        maps.extend(self.flows.usage()?);
+        Ok(maps)
+    }
+
+    /// Forgets connections that are over. The kernel does so by itself when new ones begin;
+    /// call it every few seconds all the same.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn sweep(&mut self) -> Result<(), DatapathError> {
+        self.flows
+            .sweep(object::classifier(&mut self.object, object::SWEEP)?)
     }
 
     /// How many denials the kernel could not report, since the ring buffer was full.
@@ -281,12 +286,6 @@ impl Datapath {
     /// The kernel's, or that it was asked for before.
     pub fn kernel_log(&mut self) -> Result<KernelLog, DatapathError> {
         KernelLog::new(&mut self.object)
-    }
-
-    /// The table of connections. There is one who keeps it: `None` the second time.
-    #[must_use]
-    pub fn flows(&mut self) -> Option<Flows> {
-        self.flows.take()
     }
 
     /// Runs a program on a frame that is on no wire, `repeat` times, by the

@@ -43,7 +43,7 @@ async fn denials_say_what_was_denied() -> Result<()> {
         server: Address::new(Ipv4Addr::new(10, 0, 0, server).to_ipv6_mapped().octets()),
         client_port: 40_000,
         server_port: 8080,
-        reserved: 0,
+        zone: 0,
     };
     let denial = |service, flow, enforced: bool, reason, method: &[u8], digest| {
         let mut denial = Denial {

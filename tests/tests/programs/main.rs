@@ -4,8 +4,8 @@
 
 mod audiences;
 mod bodies;
-mod connections;
 mod denials;
 mod modes;
 mod packets;
+mod stream;
 mod verdicts;

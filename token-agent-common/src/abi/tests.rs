@@ -27,7 +27,7 @@ fn an_override_ends_by_the_clock() {
 
 #[test]
 fn utc_follows_tai() {
-    let settings = Settings::new(KeyWords::new(&[0; 32]), 37);
+    let settings = Settings::new(KeyWords::new(&[0; 32]), 37, 1);
     assert_eq!(settings.utc(100_000_000_000), 63_000_000_000);
 }
 

@@ -2,7 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Head, phase, seen};
+use super::{Head, option, phase, seen};
+use crate::words;
 
 /// Where a stream of requests stands. Between two requests and in an opaque stretch it is
 /// all there is to remember; all zero, it is the start of a request.
@@ -26,6 +27,41 @@ impl Place {
         phase: phase::START,
         seen: 0,
     };
+
+    /// In a connection that became something else than HTTP.
+    pub const TUNNEL: Self = Self {
+        opaque: u64::MAX,
+        phase: phase::TUNNEL,
+        seen: 0,
+    };
+
+    /// Before the first request of a connection to a service with these
+    /// [options](super::option).
+    #[inline(always)]
+    #[must_use]
+    pub const fn first(options: u32) -> Self {
+        if options & option::PROXY_PROTOCOL == 0 {
+            return Self::START;
+        }
+        Self {
+            phase: phase::PROXY_START,
+            ..Self::START
+        }
+    }
+
+    /// Whether this is all there is to remember: it stands between requests or before opaque bytes.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.is_between() || self.is_opaque()
+    }
+
+    /// Whether the connection became something else than HTTP.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_tunnel(&self) -> bool {
+        self.phase == phase::TUNNEL
+    }
 
     /// Whether nothing of a request was read, nor of the PROXY header before the
     /// first one: a stream may end here.
@@ -108,6 +144,12 @@ impl Head {
     #[inline(always)]
     pub const fn pass(&mut self, count: u64) {
         self.place.pass(count);
+    }
+
+    /// Becomes what `other` is, all of it.
+    #[inline(always)]
+    pub fn restore(&mut self, other: &Self) {
+        words::copy(other, self);
     }
 
     /// Goes on behind a request that was told: to its body, or to the next request.

@@ -174,7 +174,9 @@ const fn http_status(reason: Reason) -> Option<u16> {
         | Reason::Undelivered
         | Reason::UnguardedPath
         | Reason::BadPacket
-        | Reason::Unjudged => None,
+        | Reason::Unjudged
+        | Reason::TableFull
+        | Reason::AnsweredEarly => None,
     }
 }
 

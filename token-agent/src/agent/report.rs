@@ -51,6 +51,10 @@ impl Agent {
             maps: engine
                 .kernel
                 .maps()
+                .map_err(|source| AgentError::Kernel {
+                    operation: "read how full the maps are",
+                    source: source.into(),
+                })?
                 .into_iter()
                 .map(MapStatus::from)
                 .collect(),

@@ -44,7 +44,10 @@ impl Agent {
                     .map(|counter| (name(&counter).map(str::to_owned), counter))
                     .collect(),
                 tokens: engine.store.count_by_state(Timestamp::now())?,
-                maps: engine.kernel.maps(),
+                maps: engine.kernel.maps().map_err(|source| AgentError::Kernel {
+                    operation: "read how full the maps are",
+                    source: source.into(),
+                })?,
                 revision: Revisions {
                     store: engine.store.revision()?,
                     kernel: engine.followed(),

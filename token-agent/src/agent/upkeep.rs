@@ -11,7 +11,7 @@ use super::{Agent, AgentError, Degraded, Engine};
 use crate::events::{self, Names};
 
 impl Agent {
-    /// Lets the kernel follow the clock, and the store where it fell behind; tells of
+    /// Lets the kernel follow the clock, forget connections that are over, and follow the store where it fell behind; tells of
     /// lost denials, and of interfaces that lost the guard.
     ///
     /// # Errors
@@ -26,6 +26,9 @@ impl Agent {
                         error!("{why}");
                     }
                 }
+            }
+            if let Err(error) = engine.kernel.sweep() {
+                error!("the kernel's table of connections is not kept in order: {error}");
             }
             // If that fails, it is noted and told.
             let _ = agent.look(engine);

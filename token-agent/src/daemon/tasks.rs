@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nix::time::{ClockId, clock_gettime};
-use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval, interval_at, sleep};
+use tokio::time::{MissedTickBehavior, interval_at, sleep};
 use tracing::{error, warn};
 
 use super::clock::ClockGuard;
 use crate::{
     agent::{Agent, Degraded},
     api::Shutdown,
-    datapath::{Denials, Flows},
+    datapath::Denials,
 };
 
 /// How often the kernel is told of the clock, and asked what it lost.
@@ -21,9 +19,6 @@ const TEND_EVERY: Duration = Duration::from_secs(2);
 
 /// How often dead tokens are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
-
-/// How often the table of connections is gone through.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// The most denials told of at once. Under a flood the rest is counted and not
 /// told: telling must not keep a revocation waiting for the store.
@@ -69,33 +64,6 @@ pub(super) async fn prune(agent: Arc<Agent>, mut shutdown: Shutdown) {
                 error!("{why}");
                 agent.notes.degrade(Degraded::Prune, why);
             }
-        }
-    }
-}
-
-/// Forgets connections of which nothing is heard any more.
-pub(super) async fn forget(mut flows: Flows, mut shutdown: Shutdown) {
-    let mut ticks = interval(FORGET_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = shutdown.wait() => return,
-        }
-        let gone_through = spawn_blocking(move || {
-            let done = match clock_gettime(ClockId::CLOCK_MONOTONIC) {
-                Ok(now) => flows.forget_idle(now.into()).map_err(anyhow::Error::from),
-                Err(error) => Err(error.into()),
-            };
-            (flows, done)
-        });
-        let Ok((given_back, done)) = gone_through.await else {
-            error!("connections are not forgotten any more: going through their table broke off");
-            return;
-        };
-        flows = given_back;
-        if let Err(error) = done {
-            error!(%error, "cannot go through the table of connections");
         }
     }
 }

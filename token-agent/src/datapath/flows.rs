@@ -1,129 +1,197 @@
-//! The kernel's table of connections. It alone goes on from one run of the agent
-//! to the next: what it knows of bodies under way is known nowhere else, and
-//! without it the rest of a body would be judged as if it were requests.
+//! The kernel's tables of connections. They alone go on from one run of the agent
+//! to the next: what they know of a connection is known nowhere else, and
+//! without it nothing more of the connection passes.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::path::Path;
 
 use aya::{
-    Ebpf,
-    maps::{HashMap, MapData, MapError, MapInfo, MapType},
+    Ebpf, EbpfLoader,
+    maps::{Array, MapData, MapError, MapInfo, MapType},
+    programs::{SchedClassifier, TestRun, TestRunOptions},
 };
-use nix::errno::Errno;
 use token_agent_common::{
-    abi::FlowKey,
-    stream::{self, Flow},
+    abi::{Address, FlowKey, Usage},
+    stream::{Buffer, Offers, Slot},
 };
 
 use super::{
     MapUse,
     error::DatapathError,
-    maps::{Raw, is, read, take, write},
+    maps::{read, take},
+    object,
     pins::Pins,
 };
-use crate::config::Config;
+use crate::config::Datapath;
 
-pub(super) const NAME: &str = "FLOWS";
-
-/// The table of connections, to be kept in order.
-pub struct Flows {
-    map: HashMap<MapData, Raw<FlowKey>, Raw<Flow>>,
-    capacity: u32,
-    used: Used,
+/// One of the tables: what it is, and what is in it.
+struct Table {
+    name: &'static str,
+    kind: MapType,
+    key: usize,
+    value: usize,
+    /// `None` if there are as many as the programs say.
+    entries: Option<u32>,
 }
 
-/// How many connections were in the table when it was last gone through.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Used(Arc<AtomicU32>);
+/// All of them, with the sizes that are asked for.
+fn tables(config: &Datapath) -> [Table; 8] {
+    let flows = config.max_flows;
+    let buffers = config.unacked_buffers;
+    let hash = |name, kind, key, value| Table {
+        name,
+        kind,
+        key,
+        value,
+        entries: Some(flows),
+    };
+    let array = |name, value, entries| Table {
+        name,
+        kind: MapType::Array,
+        key: size_of::<u32>(),
+        value,
+        entries,
+    };
+    let stack = |name, entries| Table {
+        name,
+        kind: MapType::Stack,
+        key: 0,
+        value: size_of::<u32>(),
+        entries: Some(entries),
+    };
+    let key = size_of::<FlowKey>();
+    [
+        hash("FLOWS", MapType::Hash, key, size_of::<u32>()),
+        hash("OFFERS", MapType::LruHash, key, size_of::<Offers>()),
+        hash(
+            "SOURCES",
+            MapType::Hash,
+            size_of::<Address>(),
+            size_of::<u64>(),
+        ),
+        array("SLOTS", size_of::<Slot>(), Some(flows)),
+        array("BUFFERS", size_of::<Buffer>(), Some(buffers)),
+        array("USAGE", size_of::<u64>(), None),
+        stack("FREE_SLOTS", flows),
+        stack("FREE_BUFFERS", buffers),
+    ]
+}
 
-impl Used {
-    pub(super) fn usage(&self, capacity: u32) -> MapUse {
-        MapUse {
-            name: "flows",
-            used: self.0.load(Ordering::Relaxed),
-            capacity,
+/// Has the tables made with the sizes that are asked for, pinned in `pins` if it is given.
+pub(super) fn size<'a>(loader: &mut EbpfLoader<'a>, config: &Datapath, pins: Option<&Pins>) {
+    for table in tables(config) {
+        if let Some(entries) = table.entries {
+            loader.map_max_entries(table.name, entries);
+        }
+        if let Some(pins) = pins {
+            loader.map_pin_path(table.name, pins.table(table.name));
         }
     }
+}
+
+/// The tables, to be kept in order.
+pub(super) struct Flows {
+    usage: Array<MapData, u64>,
+    max_flows: u32,
+    max_buffers: u32,
 }
 
 impl Flows {
-    pub(super) fn new(object: &mut Ebpf, capacity: u32, used: Used) -> Result<Self, DatapathError> {
-        let map = take(object, NAME)?;
+    pub(super) fn new(object: &mut Ebpf, config: &Datapath) -> Result<Self, DatapathError> {
         Ok(Self {
-            map,
-            capacity,
-            used,
+            usage: take(object, "USAGE")?,
+            max_flows: config.max_flows,
+            max_buffers: config.unacked_buffers,
         })
     }
 
-    /// Forgets the connections of which nothing was heard for an hour (or five
-    /// minutes, if it has ended or nothing passed since something was denied) at `now`, a time
-    /// of the monotonic clock. The kernel removes those that it sees end.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn forget_idle(&mut self, now: Duration) -> Result<(), DatapathError> {
-        let now = stream::ticks(now.as_nanos() as u64);
-        let mut idle = Vec::new();
-        let mut used = 0;
-        // Where the entry is gone at which it stands, the kernel begins anew: with
-        // connections that end all the time, there would be no end to it.
-        for entry in self.map.iter().take(2 * self.capacity as usize) {
-            match entry {
-                Ok((key, flow)) if flow.0.is_idle(now) => idle.push(key),
-                Ok(_) => used += 1,
-                // Taken away while the table was gone through.
-                Err(error) if is(&error, Errno::ENOENT) => {}
-                Err(error) => return Err(read(NAME)(error)),
-            }
+    /// How full they are.
+    pub(super) fn usage(&self) -> Result<[MapUse; 2], DatapathError> {
+        let count = |of: Usage| {
+            let count = self.usage.get(&(of as u32), 0).map_err(read("USAGE"))?;
+            Ok(u32::try_from(count).unwrap_or(0))
+        };
+        Ok([
+            MapUse {
+                name: "flows",
+                used: count(Usage::Slots)?,
+                capacity: self.max_flows,
+            },
+            MapUse {
+                name: "unacked_buffers",
+                used: count(Usage::Buffers)?,
+                capacity: self.max_buffers,
+            },
+        ])
+    }
+
+    /// Has the kernel side go through the table once, and forget the connections that are over.
+    /// It does so by itself, a little for each connection that begins; this gives back what is
+    /// held meanwhile, and keeps the counts of what is used near the truth.
+    pub(super) fn sweep(&self, program: &SchedClassifier) -> Result<(), DatapathError> {
+        /// How many slots one run looks at.
+        const BATCH: u64 = 4_096;
+        // The shortest frame that a run of a program takes.
+        let frame = [0; 14];
+        let ever = self
+            .usage
+            .get(&(Usage::SlotsEver as u32), 0)
+            .map_err(read("USAGE"))?;
+        let runs = u32::try_from(ever.div_ceil(BATCH)).unwrap_or(u32::MAX);
+        for _ in 0..runs {
+            let options = TestRunOptions {
+                data_in: Some(&frame),
+                ..TestRunOptions::new()
+            };
+            program
+                .test_run(options)
+                .map_err(|source| DatapathError::Program {
+                    program: object::SWEEP,
+                    source,
+                })?;
         }
-        for key in idle {
-            // It may have come to life again.
-            match self.map.get(&key, 0) {
-                Ok(flow) if flow.0.is_idle(now) => {}
-                Ok(_) => continue,
-                Err(error) if is(&error, Errno::ENOENT) => continue,
-                Err(error) => return Err(read(NAME)(error)),
-            }
-            match self.map.remove(&key) {
-                Ok(()) => {}
-                Err(error) if is(&error, Errno::ENOENT) => {}
-                Err(error) => return Err(write(NAME)(error)),
-            }
-        }
-        self.used.0.store(used, Ordering::Relaxed);
         Ok(())
     }
 }
 
-// What connections there are is nobody's business.
-impl std::fmt::Debug for Flows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Flows(..)")
-    }
+/// The tables' names.
+pub(super) const NAMES: [&str; 8] = [
+    "FLOWS",
+    "OFFERS",
+    "SOURCES",
+    "SLOTS",
+    "BUFFERS",
+    "USAGE",
+    "FREE_SLOTS",
+    "FREE_BUFFERS",
+];
+
+/// Removes what is pinned of the tables.
+pub(super) fn remove(pins: &Pins) -> Result<(), DatapathError> {
+    NAMES.iter().try_for_each(|name| pins.remove_table(name))
 }
 
-/// Makes sure that what is pinned, if anything, is a table that this version can go on with.
-pub(super) fn prepare(pins: &Pins, config: &Config) -> Result<(), DatapathError> {
-    let path = pins.flows();
+/// Makes sure that what is pinned, if anything, are tables that this version can go on with. Says
+/// whether it goes on with them.
+pub(super) fn prepare(pins: &Pins, config: &Datapath) -> Result<bool, DatapathError> {
     // Without a guard, connections went on unseen.
-    let is_stale = pins.list()?.is_empty() || !fits(&path, config).unwrap_or(false);
-    if path.exists() && is_stale {
-        pins.remove_flows()?;
+    let goes_on = !pins.list()?.is_empty()
+        && tables(config)
+            .iter()
+            .all(|table| table.fits(&pins.table(table.name)).unwrap_or(false));
+    if !goes_on {
+        remove(pins)?;
     }
-    Ok(())
+    Ok(goes_on)
 }
 
-fn fits(path: &Path, config: &Config) -> Result<bool, MapError> {
-    let info = MapInfo::from_pin(path)?;
-    Ok(info.map_type()? == MapType::Hash
-        && info.key_size() == size_of::<FlowKey>() as u32
-        && info.value_size() == size_of::<Flow>() as u32
-        && info.max_entries() == config.datapath.max_flows)
+impl Table {
+    fn fits(&self, path: &Path) -> Result<bool, MapError> {
+        let info = MapInfo::from_pin(path)?;
+        Ok(info.map_type()? == self.kind
+            && info.key_size() as usize == self.key
+            && info.value_size() as usize == self.value
+            && self
+                .entries
+                .is_none_or(|entries| info.max_entries() == entries))
+    }
 }

@@ -52,6 +52,8 @@ pub(super) struct Maps {
     overrides: BTreeMap<u32, (Mode, u64)>,
     key: KeyWords,
     tai_offset: i32,
+    /// How many connections one source may have.
+    quota: u32,
     tokens_used: u32,
     tokens_capacity: u32,
     audiences_used: u32,
@@ -76,6 +78,7 @@ impl Maps {
             overrides: BTreeMap::new(),
             key: KeyWords::new(key.expose()),
             tai_offset: tai_offset(),
+            quota: config.datapath.max_flows_per_source,
             tokens_used: 0,
             tokens_capacity: config.datapath.max_tokens,
             audiences_used: 0,
@@ -205,7 +208,7 @@ impl Maps {
     }
 
     fn write_settings(&mut self) -> Result<(), DatapathError> {
-        let settings = Settings::new(self.key, self.tai_offset);
+        let settings = Settings::new(self.key, self.tai_offset, self.quota);
         self.settings
             .set(0, Raw(settings), 0)
             .map_err(write("SETTINGS"))

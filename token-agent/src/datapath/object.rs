@@ -1,7 +1,5 @@
 //! The kernel object: loaded with the sizes the configuration asks for.
 
-use std::path::Path;
-
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     programs::{ProgramError, SchedClassifier, Xdp},
@@ -14,6 +12,7 @@ use super::{
     debug,
     error::{DatapathError, errno},
     flows,
+    pins::Pins,
 };
 use crate::config::Config;
 
@@ -28,14 +27,12 @@ pub(crate) const MAX_AUDIENCES: u32 = 1 << 20;
 
 pub(super) const XDP: &str = "guard_xdp";
 pub(super) const TC: &str = "guard_tc";
+pub(super) const WITNESS: &str = "witness_tc";
+pub(super) const SWEEP: &str = "sweep_tc";
 
-/// Loads both programs and all maps; with the table of connections that is
-/// pinned at `flows`, or a new one pinned there.
-pub(super) fn load(
-    config: &Config,
-    flows: Option<&Path>,
-    log: bool,
-) -> Result<Ebpf, DatapathError> {
+/// Loads the programs and all maps; with the tables of connections that are
+/// pinned in `pins`, or new ones pinned there.
+pub(super) fn load(config: &Config, pins: Option<&Pins>, log: bool) -> Result<Ebpf, DatapathError> {
     require_kernel()?;
     let services = config.services.len() as u32;
     let listeners: usize = config
@@ -45,9 +42,7 @@ pub(super) fn load(
         .sum();
     let mut loader = EbpfLoader::new();
     debug::choose(&mut loader, log);
-    if let Some(path) = flows {
-        loader.map_pin_path(flows::NAME, path);
-    }
+    flows::size(&mut loader, &config.datapath, pins);
     let mut object = loader
         .verifier_log_level(VerifierLogLevel::STATS)
         // Each listener has a second key, for any port.
@@ -55,7 +50,6 @@ pub(super) fn load(
         .map_max_entries("SERVICES", services + 1)
         .map_max_entries("TOKENS", config.datapath.max_tokens)
         .map_max_entries("AUDIENCES", MAX_AUDIENCES)
-        .map_max_entries(flows::NAME, config.datapath.max_flows)
         .map_max_entries("COUNTERS", abi::counters(services))
         .load(OBJECT)
         .map_err(|error| {
@@ -68,9 +62,11 @@ pub(super) fn load(
     xdp(&mut object)?
         .load()
         .map_err(|source| refused(XDP, source))?;
-    tc(&mut object)?
-        .load()
-        .map_err(|source| refused(TC, source))?;
+    for name in [TC, WITNESS, SWEEP] {
+        classifier(&mut object, name)?
+            .load()
+            .map_err(|source| refused(name, source))?;
+    }
     Ok(object)
 }
 
@@ -84,10 +80,18 @@ pub(super) fn xdp(object: &mut Ebpf) -> Result<&mut Xdp, DatapathError> {
 
 /// The TC program.
 pub(super) fn tc(object: &mut Ebpf) -> Result<&mut SchedClassifier, DatapathError> {
+    classifier(object, TC)
+}
+
+/// One of the programs for TC.
+pub(super) fn classifier<'a>(
+    object: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut SchedClassifier, DatapathError> {
     object
-        .program_mut(TC)
+        .program_mut(name)
         .and_then(|program| program.try_into().ok())
-        .ok_or(DatapathError::Incomplete { what: TC })
+        .ok_or(DatapathError::Incomplete { what: name })
 }
 
 /// The running kernel's version, if it can be told.

@@ -6,7 +6,7 @@
 //! | `links/<ifindex>-tcx`    | its tcx link |
 //! | `links/<ifindex>-clsact` | the program behind a clsact filter, which is no link: a note that the filter is ours, if it is there |
 //! | `links/<ifindex>-clsact-qdisc` | the same, where the clsact qdisc was added for it |
-//! | `flows-1`                | the table of connections; the number is that of its entries' layout |
+//! | `flows-2`, `slots-2`, …  | the tables of connections; the number is that of their entries' layout |
 
 mod hold;
 
@@ -69,6 +69,9 @@ pub(super) struct Pins {
 }
 
 impl Pins {
+    /// Counted up when what stands in the tables of connections means something else than before.
+    const LAYOUT: u32 = 2;
+
     pub(super) fn new(root: &Path) -> Self {
         Self { root: root.into() }
     }
@@ -82,9 +85,10 @@ impl Pins {
             .join(format!("{}-{}", pin.ifindex, pin.kind.as_str()))
     }
 
-    /// Where the table of connections is.
-    pub(super) fn flows(&self) -> PathBuf {
-        self.root.join("flows-1")
+    /// Where one of the tables of connections is.
+    pub(super) fn table(&self, name: &str) -> PathBuf {
+        self.root
+            .join(format!("{}-{}", name.to_ascii_lowercase(), Self::LAYOUT))
     }
 
     /// Makes the directory for the links, in one that is held.
@@ -137,9 +141,9 @@ impl Pins {
         remove(self.path(pin))
     }
 
-    /// Removes the table of connections; that it is not there is fine.
-    pub(super) fn remove_flows(&self) -> Result<(), DatapathError> {
-        remove(self.flows())
+    /// Removes one of the tables of connections; that it is not there is fine.
+    pub(super) fn remove_table(&self, name: &str) -> Result<(), DatapathError> {
+        remove(self.table(name))
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Program {
     Tc,
     /// At XDP.
     Xdp,
+    /// The witness, at TC.
+    Witness,
 }
 
 /// What a program did with a frame.
@@ -43,6 +45,10 @@ pub(super) fn rehearse(
     let (ran, pass) = match program {
         Program::Tc => (object::tc(object)?.test_run(options()), TC_ACT_UNSPEC),
         Program::Xdp => (object::xdp(object)?.test_run(options()), XDP_PASS),
+        Program::Witness => (
+            object::classifier(object, object::WITNESS)?.test_run(options()),
+            TC_ACT_UNSPEC,
+        ),
     };
     let ran = ran.map_err(refused(program))?;
     Ok(Rehearsal {
@@ -58,6 +64,7 @@ pub(super) fn verified_instructions(
     let info = match program {
         Program::Tc => object::tc(object)?.info(),
         Program::Xdp => object::xdp(object)?.info(),
+        Program::Witness => object::classifier(object, object::WITNESS)?.info(),
     };
     Ok(info
         .map_err(refused(program))?
@@ -69,6 +76,7 @@ fn refused(program: Program) -> impl Fn(ProgramError) -> DatapathError {
     let program = match program {
         Program::Tc => object::TC,
         Program::Xdp => object::XDP,
+        Program::Witness => object::WITNESS,
     };
     move |source| DatapathError::Program { program, source }
 }

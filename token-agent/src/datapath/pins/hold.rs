@@ -20,7 +20,7 @@ use nix::{
 };
 
 use super::Pins;
-use crate::datapath::error::DatapathError;
+use crate::datapath::{error::DatapathError, flows};
 
 /// How long to wait for the lock: `detach` has it for a moment, to clean up.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -106,7 +106,7 @@ impl Pins {
         let _ = fs::remove_dir(self.links());
         if !self.links().exists() {
             // Nothing is attached, so nothing uses it.
-            let _ = self.remove_flows();
+            let _ = flows::remove(self);
             let _ = fs::remove_dir(&self.root);
         }
     }

@@ -1,0 +1,559 @@
+//! The rules of the stream, one test for each, on both programs.
+
+use std::{thread, time::Duration};
+
+use anyhow::Result;
+use token_agent_common::{
+    reason::Reason,
+    verdict::{Audience, TokenState},
+};
+use token_agent_tests::{
+    conversation::{Conversation, Outcome},
+    frame::{ACK, DATA, FIN, RST, SYN, URG},
+    guard::{Guard, entry},
+    request::request,
+    rows::{PROGRAMS, bearer, guard},
+};
+
+const PASSED: Outcome = Ok(None);
+const ALLOWED: Outcome = Ok(Some(Reason::Allowed));
+
+const fn dropped(reason: Reason) -> Outcome {
+    Err(Some(reason))
+}
+
+/// Runs `test` on a connection, with each program.
+fn on_a_connection(test: impl Fn(&mut Conversation<'_>) -> Result<()>) -> Result<()> {
+    let mut guard = guard()?;
+    for program in PROGRAMS {
+        test(&mut Conversation::open(&mut guard, program, 1)?)?;
+    }
+    Ok(())
+}
+
+/// The same on one that was neither offered nor begun.
+fn on_none(test: impl Fn(&mut Conversation<'_>) -> Result<()>) -> Result<()> {
+    for program in PROGRAMS {
+        test(&mut Conversation::closed(&mut guard()?, program, 1))?;
+    }
+    Ok(())
+}
+
+fn upload(length: usize) -> String {
+    request(
+        "POST",
+        "up",
+        "good",
+        &format!("Content-Length: {length}\r\n"),
+    )
+}
+
+fn len(text: &str) -> u32 {
+    text.len() as u32
+}
+
+// Rule 1: one machine for each connection.
+
+#[test]
+fn data_without_a_connection_is_dropped() -> Result<()> {
+    on_none(|it| {
+        assert_eq!(it.send(0, bearer("good"))?, dropped(Reason::NoFlow));
+        assert_eq!(it.send_with(ACK | FIN, 0, "")?, dropped(Reason::NoFlow));
+        assert_eq!(it.send_with(ACK, 0, "")?, PASSED, "nobody minds it");
+        assert_eq!(it.send_with(RST, 0, "")?, PASSED, "nobody minds it");
+        Ok(())
+    })
+}
+
+#[test]
+fn only_what_takes_up_the_offer_binds() -> Result<()> {
+    on_none(|it| {
+        it.offer()?;
+        let good = bearer("good");
+        assert_eq!(it.send(1, &good[1..])?, dropped(Reason::NoFlow));
+        assert_eq!(it.send_with(ACK, 1, "")?, dropped(Reason::NoFlow));
+        let mut other = it.segment(ACK, 0, "");
+        other.acknowledgment += 1;
+        assert_eq!(it.pass(&other)?, dropped(Reason::NoFlow));
+        assert_eq!(it.send(0, good)?, ALLOWED);
+        Ok(())
+    })
+}
+
+#[test]
+fn either_of_two_offers_can_be_taken_up() -> Result<()> {
+    on_none(|it| {
+        for (client, server) in [(7, 70), (8, 80), (9, 90), (10, 100)] {
+            it.renumber(client, server);
+            assert!(it.offer()?);
+        }
+        it.renumber(8, 80);
+        assert_eq!(it.send(0, bearer("good"))?, ALLOWED);
+        // The others are none any more.
+        it.renumber(9, 90);
+        assert_ne!(it.send(0, bearer("good"))?, ALLOWED);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_senders_syn_fin_and_rst_begin_nothing_anew() -> Result<()> {
+    on_a_connection(|it| {
+        let head = bearer("revoked");
+        let (first, rest) = head.split_at(head.len() - 4);
+        assert_eq!(it.send(0, first)?, PASSED);
+        assert_eq!(it.send_with(SYN, 500, "")?, PASSED);
+        assert_eq!(it.send_with(RST, 5_000, "")?, PASSED);
+        assert_eq!(it.send(len(first), rest)?, dropped(Reason::Revoked));
+        assert_eq!(
+            it.send(len(first), bearer("good"))?,
+            dropped(Reason::DuplicateCredential)
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn another_syn_ack_ends_the_connection_before() -> Result<()> {
+    on_a_connection(|it| {
+        assert_eq!(it.send(0, &bearer("good")[..20])?, PASSED);
+        assert!(it.offer()?, "the same pair is nothing new");
+        assert_eq!(it.send(20, &bearer("good")[20..])?, ALLOWED);
+        it.renumber(5, 6);
+        assert!(it.offer()?);
+        assert_eq!(it.send(3, &bearer("good")[3..])?, dropped(Reason::NoFlow));
+        assert_eq!(it.send(0, bearer("good"))?, ALLOWED);
+        Ok(())
+    })
+}
+
+#[test]
+fn an_acknowledgment_of_what_was_not_sent_is_dropped() -> Result<()> {
+    on_a_connection(|it| {
+        for wrong in [1, 1_000, 1 << 31, u32::MAX] {
+            let mut segment = it.segment(DATA, 0, bearer("good"));
+            segment.acknowledgment = segment.acknowledgment.wrapping_add(wrong);
+            assert_eq!(it.pass(&segment)?, dropped(Reason::BadPacket), "{wrong}");
+            segment.payload.clear();
+            assert_eq!(it.pass(&segment)?, dropped(Reason::BadPacket), "{wrong}");
+        }
+        assert_eq!(it.send(0, bearer("good"))?, ALLOWED);
+        Ok(())
+    })
+}
+
+// Rule 2: deciding bytes are read in order, opaque ones pass in any.
+
+#[test]
+fn a_head_may_come_in_any_number_of_segments() -> Result<()> {
+    on_a_connection(|it| {
+        let mut at = 0;
+        for token in ["good", "revoked"] {
+            let head = bearer(token);
+            for i in 0..head.len() {
+                let expected = if i + 1 < head.len() {
+                    PASSED
+                } else if token == "good" {
+                    ALLOWED
+                } else {
+                    dropped(Reason::Revoked)
+                };
+                assert_eq!(it.send(at + i as u32, &head[i..=i])?, expected, "byte {i}");
+            }
+            at += len(&head);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn deciding_bytes_wait_for_those_before_them() -> Result<()> {
+    on_a_connection(|it| {
+        let head = bearer("good");
+        assert_eq!(it.send(20, &head[20..])?, dropped(Reason::OutOfOrder));
+        assert_eq!(it.send(0, &head[..20])?, PASSED);
+        assert_eq!(it.send(20, &head[20..])?, ALLOWED);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_body_passes_in_any_order() -> Result<()> {
+    on_a_connection(|it| {
+        let head = upload(1_000);
+        let body = len(&head);
+        let next = bearer("good");
+        assert_eq!(it.send(0, head)?, ALLOWED);
+        assert_eq!(it.send(body + 400, vec![b'x'; 300])?, PASSED);
+        assert_eq!(
+            it.send(body + 700, vec![b'x'; 301])?,
+            dropped(Reason::OutOfOrder)
+        );
+        assert_eq!(it.send(body, vec![b'x'; 400])?, PASSED);
+        // The server has what came before.
+        it.ack(body + 700)?;
+        let rest = [vec![b'x'; 300], next.into_bytes()].concat();
+        assert_eq!(it.send(body + 700, rest)?, ALLOWED);
+        Ok(())
+    })
+}
+
+// Rule 3: passed is not received.
+
+#[test]
+fn what_was_not_acknowledged_is_repeated_as_it_was() -> Result<()> {
+    on_a_connection(|it| {
+        let head = request("GET", "other", "good", "Cookie: 1234567890\r\n");
+        assert_eq!(it.send(0, &head[..50])?, PASSED);
+        assert_eq!(it.send(50, &head[50..])?, ALLOWED);
+        // In other cuts, and with more behind it.
+        assert_eq!(it.send(13, &head[13..60])?, PASSED);
+        assert_eq!(it.send(1, head[1..].to_owned() + &bearer("good"))?, ALLOWED);
+        let mut other = head.clone();
+        other.replace_range(60..61, "?");
+        assert_eq!(it.send(0, other)?, dropped(Reason::ChangedRetransmission));
+        assert_eq!(
+            it.send(0, head)?,
+            dropped(Reason::ChangedRetransmission),
+            "it is dead"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_segment_is_split_at_what_was_acknowledged() -> Result<()> {
+    on_a_connection(|it| {
+        let head = bearer("good");
+        assert_eq!(it.send(0, &head[..50])?, PASSED);
+        it.ack(30)?;
+        // What the server has is ignored, by it and by us.
+        let repeated = "?".repeat(30) + &head[30..];
+        assert_eq!(it.send(0, repeated)?, ALLOWED);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_could_not_be_kept_is_not_repeated() -> Result<()> {
+    on_a_connection(|it| {
+        let head = request(
+            "GET",
+            "long",
+            "good",
+            &format!("Cookie: {}\r\n", "c".repeat(6_000)),
+        );
+        for (i, part) in head.as_bytes().chunks(1_000).enumerate() {
+            assert!(it.send(i as u32 * 1_000, part)?.is_ok());
+        }
+        assert_eq!(it.send(1_000, &head[1_000..2_000])?, PASSED);
+        for _ in 0..8 {
+            assert_eq!(
+                it.send(5_000, &head[5_000..6_000])?,
+                dropped(Reason::Unrepeatable)
+            );
+        }
+        it.ack(len(&head))?;
+        assert_eq!(
+            it.send(5_000, &head[5_000..6_000])?,
+            PASSED,
+            "the server has it"
+        );
+        assert_eq!(it.send(len(&head), bearer("good"))?, ALLOWED);
+        Ok(())
+    })
+}
+
+// Rule 4: judged is not delivered.
+
+#[test]
+fn a_head_that_is_not_delivered_in_time_ends_the_connection() -> Result<()> {
+    on_a_connection(|it| {
+        let good = bearer("good");
+        assert_eq!(it.send(0, good.as_str())?, ALLOWED);
+        thread::sleep(Duration::from_millis(500));
+        assert_eq!(it.send(0, good.as_str())?, PASSED);
+        it.ack(10)?;
+        thread::sleep(Duration::from_millis(700));
+        assert_eq!(it.send(10, &good[10..])?, dropped(Reason::Undelivered));
+        it.ack(len(&good))?;
+        assert_eq!(
+            it.send(len(&good), good.as_str())?,
+            dropped(Reason::Undelivered)
+        );
+        Ok(())
+    })
+}
+
+// Rule 5: a FIN decides.
+
+#[test]
+fn a_fin_in_the_middle_of_something_is_dropped() -> Result<()> {
+    let chunked = request("POST", "up", "good", "Transfer-Encoding: chunked\r\n");
+    let cuts = [
+        (bearer("good")[..40].to_owned(), false),
+        (bearer("good"), true),
+        (upload(10), true),
+        (upload(10) + "12345", true),
+        (upload(10) + "1234567890", true),
+        (upload(10) + "1234567890\r", false),
+        (chunked.clone() + "5", false),
+        (chunked.clone() + "5\r\n12", true),
+        (chunked.clone() + "5\r\n12345\r\n", false),
+        (chunked.clone() + "0\r\nTrailer: 1\r\n", false),
+        (chunked + "0\r\n\r\n", true),
+    ];
+    let mut guard = guard()?;
+    for program in PROGRAMS {
+        for (sent, passes) in &cuts {
+            let mut it = Conversation::open(&mut guard, program, 1)?;
+            let outcome = it.send_with(DATA | FIN, 0, sent.as_str())?;
+            assert_eq!(outcome.is_ok(), *passes, "{sent:?}");
+            let mut it = Conversation::open(&mut guard, program, 1)?;
+            let outcome = it.send(0, sent.as_str())?;
+            assert!(outcome.is_ok(), "{sent:?}: {outcome:?}");
+            let outcome = it.send_with(ACK | FIN, len(sent), "")?;
+            let expected = if *passes {
+                PASSED
+            } else {
+                dropped(Reason::Malformed)
+            };
+            assert_eq!(outcome, expected, "{sent:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_stream_ends_where_it_has_ended() -> Result<()> {
+    on_a_connection(|it| {
+        let good = bearer("good");
+        assert_eq!(it.send_with(DATA | FIN, 0, good.as_str())?, ALLOWED);
+        assert_eq!(it.send_with(DATA | FIN, 0, good.as_str())?, PASSED, "again");
+        assert_eq!(
+            it.send(len(&good), good)?,
+            dropped(Reason::ChangedRetransmission)
+        );
+        Ok(())
+    })
+}
+
+// Rule 6: a denied segment has not happened.
+
+#[test]
+fn nothing_is_left_of_a_denied_segment() -> Result<()> {
+    on_a_connection(|it| {
+        let first = bearer("good");
+        let both = first.clone() + &bearer("revoked");
+        assert_eq!(it.send(0, both.as_str())?, dropped(Reason::Revoked));
+        assert_eq!(it.send(0, both.as_str())?, dropped(Reason::Revoked));
+        let parts = both.split_at(first.len() + 10);
+        assert_eq!(it.send(0, parts.0)?, ALLOWED);
+        assert_eq!(it.send(len(parts.0), parts.1)?, dropped(Reason::Revoked));
+        let other = bearer("good");
+        assert_eq!(it.send(len(parts.0), &other[10..])?, ALLOWED);
+        Ok(())
+    })
+}
+
+// Rule 7: nothing comes by another way.
+
+#[test]
+fn who_has_what_never_passed_is_cut_off() -> Result<()> {
+    on_a_connection(|it| {
+        let good = bearer("good");
+        assert_eq!(it.send(0, good.as_str())?, ALLOWED);
+        it.ack(len(&good) + 1)?;
+        assert_eq!(
+            it.send(len(&good), good.as_str())?,
+            dropped(Reason::UnguardedPath)
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_body_may_be_acknowledged_as_it_passes() -> Result<()> {
+    on_a_connection(|it| {
+        let head = upload(1_000);
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        assert_eq!(it.send(len(&head) + 500, vec![b'x'; 500])?, PASSED);
+        assert_eq!(it.send(len(&head), vec![b'x'; 500])?, PASSED);
+        it.ack(len(&head) + 1_000)?;
+        assert_eq!(it.send(len(&head) + 1_000, bearer("good"))?, ALLOWED);
+        Ok(())
+    })
+}
+
+// Rule 8: what makes the server see another stream.
+
+#[test]
+fn urgent_data_is_dropped_wherever_it_is() -> Result<()> {
+    on_a_connection(|it| {
+        for flags in [DATA | URG, ACK | URG, ACK | FIN | URG] {
+            assert_eq!(it.send_with(flags, 0, "")?, dropped(Reason::BadPacket));
+            assert_eq!(
+                it.send_with(flags, 0, bearer("good"))?,
+                dropped(Reason::BadPacket)
+            );
+        }
+        for flags in [SYN | FIN, SYN | RST, SYN | ACK, FIN, FIN | RST | ACK] {
+            assert_eq!(
+                it.send_with(flags, 0, "")?,
+                dropped(Reason::BadPacket),
+                "{flags:x}"
+            );
+        }
+        for flags in [0, SYN, FIN] {
+            assert_eq!(
+                it.send_with(flags, 0, "GET")?,
+                dropped(Reason::BadPacket),
+                "{flags:x}"
+            );
+        }
+        Ok(())
+    })
+}
+
+// Rule 9: upgrades.
+
+fn with(options: &str) -> Result<Guard> {
+    let mut guard = Guard::load(&format!(
+        "[[service]]\nname = \"orders\"\nlisten = [\"10.0.0.5:8080\"]\n{options}\n"
+    ))?;
+    guard.allow("good")?;
+    guard.put("revoked", entry(TokenState::Revoked, Audience::EVERY))?;
+    Ok(guard)
+}
+
+fn upgrade() -> String {
+    request(
+        "GET",
+        "socket",
+        "good",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+    )
+}
+
+const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+
+#[test]
+fn nothing_is_judged_behind_an_upgrade_that_the_server_took() -> Result<()> {
+    let mut guard = with("upgrade = [\"websocket\"]")?;
+    for program in PROGRAMS {
+        let mut it = Conversation::open(&mut guard, program, 1)?;
+        let head = upgrade();
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        it.answer(len(&head), SWITCHING)?;
+        assert_eq!(it.send(len(&head), b"\x81\x05hello".to_vec())?, PASSED);
+        assert_eq!(it.send(len(&head) + 7, bearer("revoked"))?, PASSED);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_upgrade_that_the_server_did_not_take_is_none() -> Result<()> {
+    let mut guard = with("upgrade = [\"websocket\"]")?;
+    for program in PROGRAMS {
+        let mut it = Conversation::open(&mut guard, program, 1)?;
+        let head = upgrade();
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        it.answer(len(&head), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+        assert_eq!(
+            it.send(len(&head), bearer("revoked"))?,
+            dropped(Reason::Revoked)
+        );
+        assert_eq!(
+            it.send(len(&head), upgrade())?,
+            dropped(Reason::UpgradeRefused),
+            "not the first"
+        );
+        assert_eq!(it.send(len(&head), bearer("good"))?, ALLOWED);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_upgrade_behind_which_something_passed_ends_the_connection() -> Result<()> {
+    let mut guard = with("upgrade = [\"websocket\"]")?;
+    for program in PROGRAMS {
+        for together in [false, true] {
+            let mut it = Conversation::open(&mut guard, program, 1)?;
+            let (head, next) = (upgrade(), bearer("good"));
+            if together {
+                assert_eq!(it.send(0, head.clone() + &next)?, ALLOWED);
+            } else {
+                assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+                assert_eq!(it.send(len(&head), next.as_str())?, ALLOWED);
+            }
+            let end = len(&head) + len(&next);
+            it.answer(end, SWITCHING)?;
+            assert_eq!(it.send(end, "\u{1}")?, dropped(Reason::UpgradeRefused));
+            assert_eq!(
+                it.send(end, bearer("good"))?,
+                dropped(Reason::UpgradeRefused)
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_upgrade_is_denied_unless_it_is_allowed() -> Result<()> {
+    on_a_connection(|it| {
+        assert_eq!(it.send(0, upgrade())?, dropped(Reason::UpgradeRefused));
+        let connect = "CONNECT a:1 HTTP/1.1\r\nAuthorization: Bearer good\r\n\r\n";
+        assert_eq!(it.send(0, connect)?, dropped(Reason::UpgradeRefused));
+        // A server that switches all the same.
+        assert_eq!(it.send(0, bearer("good"))?, ALLOWED);
+        it.answer(len(&bearer("good")), SWITCHING)?;
+        assert_eq!(
+            it.send(len(&bearer("good")), bearer("good"))?,
+            dropped(Reason::UpgradeRefused)
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_tunnel_is_one_once_the_server_agreed() -> Result<()> {
+    let mut guard = with("connect = \"allow\"")?;
+    let connect = "CONNECT a:1 HTTP/1.1\r\nAuthorization: Bearer good\r\n\r\n";
+    for program in PROGRAMS {
+        let mut it = Conversation::open(&mut guard, program, 1)?;
+        assert_eq!(it.send(0, connect)?, ALLOWED);
+        it.answer(len(connect), "HTTP/1.1 200 Connected\r\n\r\n")?;
+        assert_eq!(it.send(len(connect), "anything")?, PASSED);
+        let mut it = Conversation::open(&mut guard, program, 1)?;
+        assert_eq!(it.send(0, connect)?, ALLOWED);
+        it.answer(len(connect), "HTTP/1.1 405 No\r\n\r\n")?;
+        assert_eq!(
+            it.send(len(connect), bearer("revoked"))?,
+            dropped(Reason::Revoked)
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn an_early_answer_ends_what_was_to_be_expected() -> Result<()> {
+    on_a_connection(|it| {
+        let head = request(
+            "POST",
+            "up",
+            "good",
+            "Content-Length: 5\r\nExpect: 100-continue\r\n",
+        );
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        it.answer(len(&head), "HTTP/1.1 100 Continue\r\n\r\n")?;
+        assert_eq!(it.send(len(&head), "hello")?, PASSED);
+        let at = len(&head) + 5;
+        it.answer(at, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+        assert_eq!(it.send(at, head.as_str())?, ALLOWED);
+        let at = at + len(&head);
+        it.answer(at, "HTTP/1.1 417 Expectation Failed\r\n\r\n")?;
+        assert_eq!(it.send(at, "hello")?, dropped(Reason::AnsweredEarly));
+        assert_eq!(it.send(at, bearer("good"))?, dropped(Reason::AnsweredEarly));
+        Ok(())
+    })
+}

@@ -1,0 +1,484 @@
+//! What becomes of a segment, on a connection that is known.
+//!
+//! In this order: what every packet must fulfil; where the segment stands in the stream; whether
+//! what it repeats is what passed before; the requests in what is new; and only when all of it
+//! passes, what is known of the connection changes.
+
+use crate::{
+    digest::Digest,
+    http1::Rules,
+    packet::Segment,
+    reason::Reason,
+    stream::{
+        Arrival, Buffer, CAPACITY, COPY, Comparison, Connection, PIECES, Plan, Reader, Seen, Turn,
+    },
+    window::Window,
+};
+
+/// What is needed while one segment is judged.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Work {
+    /// The segment.
+    pub segment: Segment,
+    /// What is known of its connection: a copy, that takes effect when it is put back.
+    pub connection: Connection,
+    /// What was seen of the server.
+    pub seen: Seen,
+    plan: Plan,
+    comparison: Comparison,
+    /// Reads the new bytes.
+    pub reader: Reader,
+    window: Window,
+    /// The digest of the credential at hand, zero if there is none.
+    pub digest: Digest,
+    /// Requests allowed so far.
+    pub allowed: u32,
+    /// How reading ended; see [`ending`].
+    ending: u32,
+    keeping: Keeping,
+    /// 1 if it matters how the server's next answer begins.
+    pub asks: u32,
+    reserved: u32,
+}
+
+/// How far keeping has come.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+struct Keeping {
+    /// The number of the piece at hand.
+    piece: u32,
+    /// Offset in the payload of its next byte.
+    from: u32,
+    /// Where in the buffer that goes.
+    at: u32,
+    /// For how many bytes there is room.
+    len: u32,
+}
+
+impl Work {
+    /// Forgets what was found out of the segment before.
+    #[inline(always)]
+    pub const fn begin(&mut self) {
+        self.allowed = 0;
+        self.asks = 0;
+        self.digest = Digest::NONE;
+        self.reader.head.reset();
+    }
+}
+
+/// How reading ended.
+mod ending {
+    pub(super) const UNFINISHED: u32 = 0;
+    /// At the segment's end.
+    pub(super) const WHOLE: u32 = 1;
+    /// With a denial that is carried out.
+    pub(super) const DENIED: u32 = 2;
+    /// With one that is not, behind which nothing can be judged.
+    pub(super) const LOST: u32 = 3;
+}
+
+/// What becomes of a segment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
+pub enum Fate {
+    /// It passes; what is known of the connection has changed as it should.
+    Pass = 0,
+    /// It does not.
+    Drop = 1,
+    /// Its bytes are to be [read](read).
+    Read = 2,
+    /// It passes, once [`commit`] has noted what it means.
+    Commit = 3,
+}
+
+/// Why a segment does not pass, and whether nothing passes after it.
+#[derive(Clone, Copy)]
+struct Refusal {
+    reason: Reason,
+    kills: bool,
+}
+
+impl Refusal {
+    #[inline(always)]
+    const fn drop(reason: Reason) -> Self {
+        Self {
+            reason,
+            kills: false,
+        }
+    }
+
+    #[inline(always)]
+    const fn kill(reason: Reason) -> Self {
+        Self {
+            reason,
+            kills: true,
+        }
+    }
+}
+
+/// What the guard needs of where it runs.
+pub trait Host {
+    /// Calls `turns` until it says that it is done, at most `count` times.
+    fn repeat<T: Turns>(count: u32, turns: &mut T);
+
+    /// Puts `len` bytes of the payload, from `offset` on, into the window; false if they are not there.
+    fn fill(&self, segment: &Segment, offset: u32, len: u32, window: &mut Window) -> bool;
+
+    /// `len` (1 to 8) bytes of the payload, from `offset` on.
+    fn word(&self, segment: &Segment, offset: u32, len: u32) -> Option<u64>;
+
+    /// Copies `len` (1 to [`COPY`]) bytes of the payload, from `offset` on, to the buffer's byte
+    /// `at`; false if they are not there.
+    fn keep(&self, segment: &Segment, offset: u32, len: u32, buffer: &mut Buffer, at: u32) -> bool;
+
+    /// The verdict on a credential.
+    fn verdict(&mut self, digest: &Digest) -> Reason;
+
+    /// Counts and reports a denial of what `work` holds; says whether it is to be carried out.
+    fn deny(&mut self, work: &mut Work, reason: Reason) -> bool;
+}
+
+/// Something that is done turn by turn.
+pub trait Turns {
+    /// One turn; true when it was the last.
+    fn turn(&mut self) -> bool;
+}
+
+/// Where a segment stands in its connection, and whether what it repeats is what passed before.
+/// `buffer` is the connection's, if it has one.
+#[inline(always)]
+pub fn meet<H: Host>(work: &mut Work, buffer: Option<&Buffer>, host: &mut H, now: u32) -> Fate {
+    match place(work, buffer, host, now) {
+        Ok(fate) => fate,
+        Err(refusal) => refuse(work, refusal, host),
+    }
+}
+
+#[inline(always)]
+fn place<H: Host>(
+    work: &mut Work,
+    buffer: Option<&Buffer>,
+    host: &H,
+    now: u32,
+) -> Result<Fate, Refusal> {
+    let Work {
+        segment,
+        connection,
+        seen,
+        plan,
+        ..
+    } = work;
+    if let Some(reason) = connection.fault() {
+        return Err(Refusal::drop(reason));
+    }
+    if let Err(reason) = connection.admit(segment, seen, now) {
+        // What one packet claims to have received is no fault of the connection's.
+        return Err(Refusal {
+            reason,
+            kills: reason as u8 != Reason::BadPacket as u8,
+        });
+    }
+    connection.touch(now);
+    match connection.arrive(segment, seen, plan) {
+        Arrival::Pass | Arrival::Opaque => return Ok(Fate::Pass),
+        Arrival::Close => {
+            connection.close();
+            return Ok(Fate::Pass);
+        }
+        Arrival::Drop(reason) => return Err(Refusal::drop(reason)),
+        Arrival::Kill(reason) => return Err(Refusal::kill(reason)),
+        Arrival::Read => {}
+    }
+    let place = connection.place();
+    match buffer {
+        Some(buffer) => {
+            if work.plan.compares() && !is_repetition(work, buffer, host) {
+                return Err(Refusal::kill(Reason::ChangedRetransmission));
+            }
+            if place.is_settled() {
+                work.reader.head.resume(place);
+            } else {
+                work.reader.head.restore(&buffer.head);
+            }
+        }
+        None if place.is_settled() => work.reader.head.resume(place),
+        // What cannot be.
+        None => return Err(Refusal::drop(Reason::TableFull)),
+    }
+    work.reader.begin(work.plan.read_from, work.segment.len);
+    work.ending = ending::UNFINISHED;
+    Ok(Fate::Read)
+}
+
+/// Whether the bytes that the segment repeats are those that were kept.
+#[inline(always)]
+fn is_repetition<H: Host>(work: &mut Work, buffer: &Buffer, host: &H) -> bool {
+    work.comparison.begin(&work.plan, buffer);
+    H::repeat(
+        Comparison::TURNS,
+        &mut Comparing {
+            work: &mut *work,
+            buffer,
+            host,
+        },
+    );
+    !work.comparison.differs()
+}
+
+/// Reads what is new in the segment.
+#[inline(always)]
+pub fn read<H: Host>(work: &mut Work, rules: &Rules<'_>, host: &mut H) {
+    let count = Reader::turns(work.segment.len - work.plan.read_from);
+    H::repeat(count, &mut Reading { work, rules, host });
+}
+
+/// What becomes of the segment, now that it was read.
+#[inline(always)]
+pub fn conclude<H: Host>(work: &mut Work, host: &mut H) -> Fate {
+    match work.ending {
+        ending::WHOLE if work.plan.ends == 0 || work.reader.read.place.is_settled() => Fate::Commit,
+        ending::DENIED => Fate::Drop,
+        ending::LOST => {
+            work.connection.lose();
+            Fate::Pass
+        }
+        // Its sender ends the stream in the middle of something that decides.
+        _ => refuse(work, Refusal::drop(Reason::Malformed), host),
+    }
+}
+
+/// Denies the segment.
+#[inline(always)]
+fn refuse<H: Host>(work: &mut Work, refusal: Refusal, host: &mut H) -> Fate {
+    if !host.deny(work, refusal.reason) {
+        work.connection.lose();
+        return Fate::Pass;
+    }
+    if refusal.kills {
+        work.connection.kill(refusal.reason);
+    }
+    Fate::Drop
+}
+
+/// Whether [`commit`] can make use of a buffer.
+#[inline(always)]
+#[must_use]
+pub const fn wants_buffer(work: &Work) -> bool {
+    work.reader.read.count > 0
+}
+
+/// Notes what the segment means that was judged, and keeps its deciding bytes. `buffer` is the
+/// connection's.
+#[inline(always)]
+pub fn commit<H: Host>(
+    work: &mut Work,
+    buffer: Option<&mut Buffer>,
+    host: &mut H,
+    now: u32,
+) -> Fate {
+    let is_settled = work.reader.read.place.is_settled();
+    if let Some(buffer) = buffer {
+        buffer.free(work.seen.acked);
+        work.keeping = Keeping::NONE;
+        H::repeat(
+            Keeping::TURNS,
+            &mut Keeps {
+                work: &mut *work,
+                buffer: &mut *buffer,
+                host: &*host,
+            },
+        );
+        if !is_settled {
+            buffer.head.restore(&work.reader.head);
+        }
+    } else if is_settled {
+        let read = &work.reader.read;
+        if read.count > 0 {
+            let position = work.plan.position;
+            let last = read.pieces[(read.count as usize - 1) & (PIECES - 1)];
+            work.connection.mark_unkept(
+                position.wrapping_add(u64::from(read.pieces[0].from)),
+                position.wrapping_add(u64::from(last.to)),
+            );
+        }
+    } else {
+        // Where to go on could not be remembered.
+        return refuse(work, Refusal::drop(Reason::TableFull), host);
+    }
+    let Work {
+        connection,
+        plan,
+        reader,
+        seen,
+        ..
+    } = work;
+    work.asks = u32::from(connection.commit(plan, &reader.read, seen.acked, now));
+    Fate::Pass
+}
+
+/// Compares what is repeated with what was kept.
+struct Comparing<'a, H> {
+    work: &'a mut Work,
+    buffer: &'a Buffer,
+    host: &'a H,
+}
+
+impl<H: Host> Turns for Comparing<'_, H> {
+    #[inline(always)]
+    fn turn(&mut self) -> bool {
+        let Work {
+            segment,
+            comparison,
+            ..
+        } = &mut *self.work;
+        comparison.turn(self.buffer, |offset, len| {
+            self.host.word(segment, offset, len)
+        })
+    }
+}
+
+/// Reads what is new.
+struct Reading<'a, H> {
+    work: &'a mut Work,
+    rules: &'a Rules<'a>,
+    host: &'a mut H,
+}
+
+impl<H: Host> Turns for Reading<'_, H> {
+    #[inline(always)]
+    fn turn(&mut self) -> bool {
+        let Work {
+            segment,
+            reader,
+            window,
+            ..
+        } = &mut *self.work;
+        match reader.turn(window, self.rules, |window, offset, len| {
+            self.host.fill(segment, offset, len, window)
+        }) {
+            Turn::Going => false,
+            Turn::Request(credential) => self.request(credential),
+            Turn::Lost(reason) => {
+                self.work.ending = if self.host.deny(self.work, reason) {
+                    ending::DENIED
+                } else {
+                    ending::LOST
+                };
+                true
+            }
+            Turn::End => {
+                self.work.ending = ending::WHOLE;
+                true
+            }
+        }
+    }
+}
+
+impl<H: Host> Reading<'_, H> {
+    /// Decides on a request; true when the segment is to be dropped.
+    #[inline(always)]
+    fn request(&mut self, credential: Result<Digest, Reason>) -> bool {
+        let reason = match credential {
+            Ok(digest) => {
+                self.work.digest = digest;
+                self.host.verdict(&self.work.digest)
+            }
+            Err(reason) => {
+                self.work.digest = Digest::NONE;
+                reason
+            }
+        };
+        let reason = if reason as u8 == Reason::Allowed as u8 && self.asks_too_late() {
+            Reason::UpgradeRefused
+        } else {
+            reason
+        };
+        if reason as u8 == Reason::Allowed as u8 {
+            self.work.allowed += 1;
+            return false;
+        }
+        if self.host.deny(self.work, reason) {
+            self.work.ending = ending::DENIED;
+            return true;
+        }
+        false
+    }
+
+    /// Whether the request would make something else of a connection that has had others.
+    #[inline(always)]
+    fn asks_too_late(&self) -> bool {
+        let Work {
+            reader, connection, ..
+        } = &*self.work;
+        (reader.head.wants_upgrade() || reader.head.is_connect())
+            && !(connection.is_first() && reader.is_first())
+    }
+}
+
+impl Keeping {
+    const NONE: Self = Self {
+        piece: 0,
+        from: 0,
+        at: 0,
+        len: 0,
+    };
+
+    /// An upper bound on the turns it takes to keep all pieces.
+    const TURNS: u32 = (CAPACITY / COPY) + 4 * PIECES as u32;
+}
+
+/// Keeps the deciding bytes of what was read.
+struct Keeps<'a, H> {
+    work: &'a mut Work,
+    buffer: &'a mut Buffer,
+    host: &'a H,
+}
+
+impl<H: Host> Turns for Keeps<'_, H> {
+    #[inline(always)]
+    fn turn(&mut self) -> bool {
+        let Work {
+            segment,
+            connection,
+            plan,
+            reader,
+            keeping,
+            ..
+        } = &mut *self.work;
+        if keeping.len == 0 {
+            if keeping.piece >= reader.read.count {
+                return true;
+            }
+            let piece = reader.read.pieces[keeping.piece as usize & (PIECES - 1)];
+            let from = piece.from.max(keeping.from);
+            let position = plan.position.wrapping_add(u64::from(from));
+            match self.buffer.reserve(position, piece.to - from) {
+                Some(room) => {
+                    keeping.from = from;
+                    keeping.at = room.at;
+                    keeping.len = room.len;
+                }
+                None => {
+                    let until = plan.position.wrapping_add(u64::from(piece.to));
+                    connection.mark_unkept(position, until);
+                    keeping.piece += 1;
+                }
+            }
+            return false;
+        }
+        let len = keeping.len.min(COPY);
+        // They are there: they were read.
+        let _ = self
+            .host
+            .keep(segment, keeping.from, len, self.buffer, keeping.at);
+        keeping.from += len;
+        keeping.at += len;
+        keeping.len -= len;
+        let piece = reader.read.pieces[keeping.piece as usize & (PIECES - 1)];
+        if keeping.from >= piece.to {
+            keeping.piece += 1;
+        }
+        false
+    }
+}

@@ -1,0 +1,166 @@
+//! Deciding bytes that passed and that the server has not acknowledged.
+//!
+//! Passed is not received: a checksum may have been bad, a queue full. Who sends a range
+//! again must send the same bytes, or the server puts together another stream than the one
+//! that was judged. So they are kept until they are acknowledged, and compared byte for
+//! byte, however the repetition is cut.
+
+use crate::{http1::Head, words};
+
+/// How many bytes one connection can have kept.
+pub const CAPACITY: u32 = 4_096;
+
+/// In how many runs.
+pub(super) const RUNS: usize = 32;
+
+const WORDS: usize = CAPACITY as usize / 8;
+
+/// At most that many bytes are copied in one go. So the kernel's verifier, who knows of a
+/// place and a length only their bounds, finds room for them anywhere.
+pub const COPY: u32 = 512;
+
+const SLACK: usize = COPY as usize / 8;
+
+/// How many runs are given back in one go; each segment adds at most as many.
+const FREED: u32 = super::PIECES as u32 + 1;
+
+/// Bytes that stand together in the stream.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+struct Run {
+    position: u64,
+    /// Where they are kept: counted on and on, not from the buffer's start.
+    at: u32,
+    len: u32,
+}
+
+/// A place in a buffer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Room {
+    /// Offset in the buffer's bytes.
+    pub at: u32,
+    /// How many bytes.
+    pub len: u32,
+}
+
+/// What is kept of one connection.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Buffer {
+    /// A head, or part of a body's framing, of which a part was read.
+    pub head: Head,
+    runs: [Run; RUNS],
+    /// Runs ever begun, and those of them that are done with.
+    begun: u32,
+    done: u32,
+    /// Where the next byte is kept.
+    at: u32,
+    reserved: u32,
+    bytes: [u64; WORDS + words::AHEAD],
+    /// Room for a copy of [`COPY`] bytes that begins at the last byte; never used.
+    slack: [u64; SLACK],
+}
+
+impl Buffer {
+    /// Forgets everything.
+    #[inline(always)]
+    pub const fn clear(&mut self) {
+        self.begun = 0;
+        self.done = 0;
+        self.at = 0;
+    }
+
+    #[inline(always)]
+    const fn run(&self, number: u32) -> &Run {
+        &self.runs[number as usize & (RUNS - 1)]
+    }
+
+    /// Gives back what the server has: everything before `acked`.
+    #[inline(always)]
+    pub const fn free(&mut self, acked: u64) {
+        if self.begun == self.done {
+            return;
+        }
+        let last = self.run(self.begun.wrapping_sub(1));
+        if last.position + last.len as u64 <= acked {
+            self.clear();
+            return;
+        }
+        let mut i = 0;
+        while i < FREED {
+            let run = self.run(self.done);
+            if run.position + run.len as u64 > acked {
+                break;
+            }
+            self.done = self.done.wrapping_add(1);
+            i += 1;
+        }
+    }
+
+    /// Makes room for some of the `len` bytes (at least 1) that stand at `position`, the first
+    /// ones; `None` if there is none. Positions only grow.
+    #[inline(always)]
+    pub const fn reserve(&mut self, position: u64, len: u32) -> Option<Room> {
+        let at = self.at % CAPACITY;
+        // A run does not go on at the buffer's start.
+        let mut room = CAPACITY - at;
+        let live = self.begun.wrapping_sub(self.done);
+        if live > 0 {
+            let free = CAPACITY.wrapping_sub(self.at.wrapping_sub(self.run(self.done).at));
+            if free < room {
+                room = free;
+            }
+        }
+        if live as usize >= RUNS || room == 0 {
+            return None;
+        }
+        if len < room {
+            room = len;
+        }
+        self.runs[self.begun as usize & (RUNS - 1)] = Run {
+            position,
+            at: self.at,
+            len: room,
+        };
+        self.begun = self.begun.wrapping_add(1);
+        self.at = self.at.wrapping_add(room);
+        Some(Room { at, len: room })
+    }
+
+    /// Where kept bytes go; see [`reserve`](Self::reserve).
+    #[inline(always)]
+    pub const fn bytes_mut(&mut self) -> &mut [u64; WORDS + words::AHEAD] {
+        &mut self.bytes
+    }
+
+    /// Keeps `bytes` at `at`, where room was made for them.
+    pub fn put(&mut self, at: u32, bytes: &[u8]) {
+        let room = bytemuck::cast_slice_mut::<u64, u8>(&mut self.bytes);
+        room[at as usize..][..bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// The eight bytes that are kept at `at`, the first in the lowest bits.
+    #[inline(always)]
+    pub(super) fn word(&self, at: u32) -> u64 {
+        words::unaligned(&self.bytes, at, 0)
+    }
+
+    /// The number of the oldest run.
+    #[inline(always)]
+    pub(super) const fn oldest(&self) -> u32 {
+        self.done
+    }
+
+    /// One more than that of the newest.
+    #[inline(always)]
+    pub(super) const fn newest(&self) -> u32 {
+        self.begun
+    }
+
+    /// A run's position, place and length.
+    #[inline(always)]
+    pub(super) const fn at_run(&self, number: u32) -> (u64, u32, u32) {
+        let run = self.run(number);
+        (run.position, run.at, run.len)
+    }
+}

@@ -1,0 +1,591 @@
+//! What is known of one connection, and what its next segment may do.
+//!
+//! Positions count the bytes of the client's stream from the first one (sequence number
+//! of the SYN plus one) on, in 64 bits: a body of more than 4 GiB does not wrap.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{
+    handshake::Pair,
+    reader::Read,
+    witness::{Answer, Seen},
+};
+use crate::{abi::FlowKey, http1::Place, packet::Segment, reason::Reason, words};
+
+/// How far ahead of what the server has acknowledged a segment may reach, in bytes: more than
+/// any window (RFC 7323, section 2.3: 2^30), so nothing is lost, and no sequence number is ambiguous.
+const AHEAD: i64 = 1 << 30;
+
+/// How long a head may have passed and not be acknowledged, in [`ticks`]: about a second. A
+/// server's delayed acknowledgment takes 200 ms at most (RFC 9293, section 3.8.6.3, allows 500).
+const DELIVERY: u32 = 1024;
+
+/// How many repetitions of bytes that were not kept are dropped before the connection is given up.
+const REPETITIONS: u32 = 8;
+
+/// How long a connection may be idle, in [`ticks`]: longer than Linux waits with its first
+/// keepalive probe (`tcp_keepalive_time`, two hours), so who has keepalive never loses one.
+const IDLE: u32 = ticks(8_000_000_000_000);
+
+/// The same for one that one side has ended: longer than Linux tries to have the end acknowledged
+/// (`tcp_fin_timeout` 60 s, orphans some 100 s).
+const IDLE_ENDING: u32 = ticks(180_000_000_000);
+
+/// The same for one on which nothing passes any more.
+const IDLE_DEAD: u32 = ticks(60_000_000_000);
+
+/// The same for one that has ended on both sides, or was reset.
+const IDLE_CLOSED: u32 = ticks(2_000_000_000);
+
+/// A time of the monotonic clock, given in nanoseconds, as connections keep it: in units of
+/// 2^20 ns, a little more than a millisecond. Wraps after 52 days; only differences matter.
+#[inline(always)]
+#[must_use]
+pub const fn ticks(nanoseconds: u64) -> u32 {
+    (nanoseconds >> 20) as u32
+}
+
+/// No position.
+const NONE: u64 = u64::MAX;
+
+mod state {
+    /// No connection.
+    pub(super) const FREE: u32 = 0;
+    pub(super) const BOUND: u32 = 1;
+    /// Nothing passes any more.
+    pub(super) const DEAD: u32 = 2;
+    /// Everything passes: monitor mode lost track of it.
+    pub(super) const LOST: u32 = 3;
+    /// It is over; another one may begin.
+    pub(super) const CLOSED: u32 = 4;
+}
+
+pub(super) mod flag {
+    /// No request was read yet.
+    pub(in crate::stream) const FIRST: u32 = 1 << 0;
+    /// The first request asked for an upgrade and nothing has passed since.
+    pub(in crate::stream) const UPGRADE: u32 = 1 << 1;
+    /// The same of a `CONNECT`.
+    pub(in crate::stream) const CONNECT: u32 = 1 << 2;
+    /// Behind that request something has passed.
+    pub(in crate::stream) const SPOKE: u32 = 1 << 3;
+    /// The last request's client may wait for a 100 before it sends the body.
+    pub(in crate::stream) const EXPECT: u32 = 1 << 4;
+}
+
+/// What is known of one connection.
+#[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct Connection {
+    /// Whose it is; zero if it is nobody's.
+    pub key: FlowKey,
+    /// Up to here every byte has passed.
+    next: u64,
+    /// Where the parser stands at `next`.
+    place: Place,
+    /// Deciding bytes from here on, up to `unkept_until`, passed and were not kept.
+    unkept_from: u64,
+    unkept_until: u64,
+    /// Up to here the server must have acknowledged, in time after `due_since`.
+    due: u64,
+    /// Where the last head ended.
+    head_end: u64,
+    /// Where the client's stream ends, if it has.
+    fin: u64,
+    due_since: u32,
+    /// When the last head passed.
+    head_since: u32,
+    isn: Pair,
+    state: u32,
+    flags: u32,
+    /// Why it is dead: a [`Reason`] as a number.
+    fault: u32,
+    /// How many repetitions of bytes that were not kept were dropped.
+    repetitions: u32,
+    /// When a packet was last seen, in [`ticks`].
+    used: u32,
+    /// The number of its [`Buffer`](super::Buffer) plus one; 0 if it has none.
+    pub buffer: u32,
+    /// Which use of this memory it is.
+    pub generation: u32,
+    reserved: u32,
+}
+
+/// What is to be done with a segment's payload. All offsets are in the payload, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
+pub struct Plan {
+    /// The position of its first byte (wrapping: a probe stands before the first one).
+    pub position: u64,
+    /// The bytes to be compared with what passed before.
+    pub compare_from: u32,
+    /// Their end.
+    pub compare_to: u32,
+    /// The bytes from here on are new: at `next`.
+    pub read_from: u32,
+    /// 1 if the segment ends the stream.
+    pub ends: u32,
+}
+
+impl Plan {
+    /// Nothing.
+    pub const NONE: Self = Self {
+        position: 0,
+        compare_from: 0,
+        compare_to: 0,
+        read_from: 0,
+        ends: 0,
+    };
+
+    /// Whether there are bytes to be compared.
+    #[inline(always)]
+    #[must_use]
+    pub const fn compares(&self) -> bool {
+        self.compare_from < self.compare_to
+    }
+}
+
+/// What a segment may do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Arrival {
+    /// It passes; nothing in it is new and deciding.
+    Pass,
+    /// It passes and moves the stream on, inside an opaque stretch.
+    Opaque,
+    /// It is to be compared and read as the plan says.
+    Read,
+    /// It does not pass.
+    Drop(Reason),
+    /// Nor does anything after it.
+    Kill(Reason),
+    /// It ends the connection.
+    Close,
+}
+
+impl Connection {
+    /// Nobody's.
+    pub const FREE: Self = Self {
+        key: FlowKey::NONE,
+        next: 0,
+        place: Place::START,
+        unkept_from: NONE,
+        unkept_until: 0,
+        due: 0,
+        head_end: 0,
+        fin: NONE,
+        due_since: 0,
+        head_since: 0,
+        isn: Pair {
+            client: 0,
+            server: 0,
+        },
+        state: state::FREE,
+        flags: 0,
+        fault: 0,
+        repetitions: 0,
+        used: 0,
+        buffer: 0,
+        generation: 0,
+        reserved: 0,
+    };
+
+    /// Takes up an offer: the connection begins. `start` is where a parser stands before its
+    /// first byte. The memory's generation and buffer stay as they are.
+    #[inline(always)]
+    pub const fn begin(&mut self, key: &FlowKey, isn: Pair, start: Place, now: u32) {
+        self.key = *key;
+        self.next = 0;
+        self.place = start;
+        self.unkept_from = NONE;
+        self.unkept_until = 0;
+        self.due = 0;
+        self.head_end = 0;
+        self.fin = NONE;
+        self.due_since = now;
+        self.head_since = now;
+        self.isn = isn;
+        self.state = state::BOUND;
+        self.flags = flag::FIRST;
+        self.fault = 0;
+        self.repetitions = 0;
+        self.used = now;
+    }
+
+    /// Becomes what `other` is, all of it.
+    #[inline(always)]
+    pub fn copy_from(&mut self, other: &Self) {
+        words::copy(other, self);
+    }
+
+    /// It is nobody's from now on; its memory is used again.
+    #[inline(always)]
+    pub const fn free(&mut self) {
+        self.key = FlowKey::NONE;
+        self.state = state::FREE;
+    }
+
+    /// Whether it is some connection's.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_bound(&self) -> bool {
+        self.state != state::FREE
+    }
+
+    /// Why nothing passes any more, if that is so.
+    #[inline(always)]
+    #[must_use]
+    pub const fn fault(&self) -> Option<Reason> {
+        if self.state == state::DEAD {
+            Reason::from_code(self.fault as u8)
+        } else {
+            None
+        }
+    }
+
+    /// Whether monitor mode lost track of it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        self.state == state::LOST
+    }
+
+    /// Whether what follows is judged.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.state == state::BOUND
+    }
+
+    /// Whether it began with this handshake.
+    #[inline(always)]
+    #[must_use]
+    pub fn has_begun_with(&self, isn: Pair) -> bool {
+        self.isn == isn
+    }
+
+    /// The handshake it began with.
+    #[inline(always)]
+    #[must_use]
+    pub const fn isn(&self) -> Pair {
+        self.isn
+    }
+
+    /// Where the parser stands.
+    #[inline(always)]
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Up to where every byte has passed.
+    #[inline(always)]
+    #[must_use]
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Nothing passes any more.
+    #[inline(always)]
+    pub const fn kill(&mut self, reason: Reason) {
+        self.state = state::DEAD;
+        self.fault = reason as u32;
+    }
+
+    /// Everything passes from now on (monitor mode): where the next request starts is not known.
+    #[inline(always)]
+    pub const fn lose(&mut self) {
+        self.state = state::LOST;
+    }
+
+    /// It is over: what follows belongs to another one, if one is offered.
+    #[inline(always)]
+    pub const fn close(&mut self) {
+        self.state = state::CLOSED;
+    }
+
+    /// Whether it is over.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.state == state::CLOSED
+    }
+
+    /// Notes that a packet of it was seen.
+    #[inline(always)]
+    pub const fn touch(&mut self, now: u32) {
+        self.used = now;
+    }
+
+    /// Whether nothing was heard of it for so long that it can be forgotten. `ending` tells
+    /// that the server has ended its side.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_idle(&self, ending: bool, now: u32) -> bool {
+        let longest = if self.state == state::CLOSED {
+            IDLE_CLOSED
+        } else if self.state == state::DEAD {
+            IDLE_DEAD
+        } else if self.fin != NONE && ending {
+            IDLE_CLOSED
+        } else if self.fin != NONE || ending {
+            IDLE_ENDING
+        } else {
+            IDLE
+        };
+        // Signed: it may have been used since `now` was read.
+        now.wrapping_sub(self.used) as i32 > longest as i32
+    }
+
+    /// Whether it has a buffer that is empty, and has been for a second.
+    #[inline(always)]
+    #[must_use]
+    pub(super) const fn hoards(&self, acked: u64, now: u32) -> bool {
+        self.buffer != 0
+            && self.place.is_settled()
+            && acked >= self.next
+            && now.wrapping_sub(self.used) as i32 > ticks(1_000_000_000) as i32
+    }
+
+    /// Up to where the server can have received something: what it acknowledges beyond came by another way.
+    #[inline(always)]
+    const fn reach(&self) -> u64 {
+        if self.fin != NONE {
+            self.fin + 1
+        } else {
+            self.next.saturating_add(self.place.opaque())
+        }
+    }
+
+    /// The position of the byte with this sequence number; negative before the first one.
+    #[inline(always)]
+    const fn position(&self, sequence: u32, acked: u64) -> i64 {
+        let here = self.isn.client.wrapping_add(1).wrapping_add(acked as u32);
+        acked as i64 + sequence.wrapping_sub(here) as i32 as i64
+    }
+
+    /// What every packet of the connection must pass, those without payload too.
+    ///
+    /// # Errors
+    /// Why it may not. Of all but [`Reason::BadPacket`] the connection dies.
+    #[inline(always)]
+    pub const fn admit(&self, segment: &Segment, seen: &Seen, now: u32) -> Result<(), Reason> {
+        if seen.acked > self.reach() {
+            return Err(Reason::UnguardedPath);
+        }
+        if self.due > seen.acked && now.wrapping_sub(self.due_since) as i32 > DELIVERY as i32 {
+            return Err(Reason::Undelivered);
+        }
+        if self.has_changed_unasked(seen.answer()) {
+            return Err(Reason::UpgradeRefused);
+        }
+        // A segment that acknowledges what was never sent is dropped by the server, too
+        // (RFC 9293, section 3.10.7.4); a RST need not acknowledge anything.
+        if !segment.resets() && !self.acknowledges_sent(segment.acknowledgment, seen.sent) {
+            return Err(Reason::BadPacket);
+        }
+        Ok(())
+    }
+
+    /// Whether the server speaks another protocol now that nobody could ask for, or behind
+    /// whose request something has passed as HTTP.
+    #[inline(always)]
+    const fn has_changed_unasked(&self, answer: Answer) -> bool {
+        if self.place.is_tunnel() {
+            return false;
+        }
+        let asked = self.flags & (flag::UPGRADE | flag::CONNECT | flag::SPOKE);
+        match answer {
+            Answer::Switching => asked != flag::UPGRADE,
+            Answer::Success => asked == flag::CONNECT | flag::SPOKE,
+            Answer::None | Answer::Continue | Answer::Other | Answer::Unclear => false,
+        }
+    }
+
+    /// Draws the consequences of the server's answer, before new bytes of the client pass.
+    #[inline(always)]
+    const fn heed(&mut self, answer: Answer) -> Result<(), Reason> {
+        if self.flags & flag::SPOKE == 0 {
+            let asked = self.flags & (flag::UPGRADE | flag::CONNECT);
+            let agreed = match answer {
+                Answer::Switching => asked == flag::UPGRADE,
+                Answer::Success => asked == flag::CONNECT,
+                Answer::None | Answer::Continue | Answer::Other | Answer::Unclear => false,
+            };
+            if agreed {
+                self.place = Place::TUNNEL;
+            }
+            match answer {
+                Answer::None => {}
+                Answer::Unclear if asked != 0 => return Err(Reason::UpgradeRefused),
+                Answer::Unclear
+                | Answer::Continue
+                | Answer::Switching
+                | Answer::Success
+                | Answer::Other => self.flags &= !(flag::UPGRADE | flag::CONNECT),
+            }
+        }
+        if self.flags & flag::EXPECT != 0 {
+            match answer {
+                Answer::None | Answer::Continue => {}
+                Answer::Switching | Answer::Success | Answer::Other | Answer::Unclear => {
+                    return Err(Reason::AnsweredEarly);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `acknowledgment` lies in what the server has sent.
+    #[inline(always)]
+    const fn acknowledges_sent(&self, acknowledgment: u32, sent: u64) -> bool {
+        let end = self.isn.server.wrapping_add(1).wrapping_add(sent as u32);
+        let behind = end.wrapping_sub(acknowledgment) as i32 as i64;
+        behind >= 0 && behind <= sent as i64 && behind <= AHEAD
+    }
+
+    /// What `segment`, which was [admitted](Self::admit), may do. Leaves in `plan` what is to be done.
+    #[inline(always)]
+    pub fn arrive(&mut self, segment: &Segment, seen: &Seen, plan: &mut Plan) -> Arrival {
+        self.settle(seen.acked);
+        let ends = segment.finishes();
+        let start = self.position(segment.sequence, seen.acked);
+        let end = start + i64::from(segment.len);
+        let (next, acked) = (self.next as i64, seen.acked as i64);
+        if segment.resets() {
+            // Exact (RFC 5961, section 3.2), as far as can be told: the server may have more than it acknowledged.
+            return if start >= acked && start <= next {
+                Arrival::Close
+            } else {
+                Arrival::Pass
+            };
+        }
+        if segment.len == 0 && !ends || end + i64::from(ends) <= acked {
+            // The server has all of it.
+            return Arrival::Pass;
+        }
+        if end > acked + AHEAD {
+            return Arrival::Drop(Reason::OutOfOrder);
+        }
+        if self.fin != NONE && (end as u64 > self.fin || ends && end as u64 != self.fin) {
+            return Arrival::Kill(Reason::ChangedRetransmission);
+        }
+        if ends && end < next {
+            // Where it ends now, a byte has passed.
+            return Arrival::Kill(Reason::ChangedRetransmission);
+        }
+        if end > next
+            && let Err(reason) = self.heed(seen.answer())
+        {
+            return Arrival::Kill(reason);
+        }
+        let opaque_until = self.next.saturating_add(self.place.opaque());
+        if start > next {
+            // Opaque bytes pass in any order; deciding ones wait until all before them were read.
+            if end as u64 > opaque_until {
+                return Arrival::Drop(Reason::OutOfOrder);
+            }
+            if ends {
+                self.fin = end as u64;
+            }
+            return Arrival::Pass;
+        }
+        if start == next && !ends && end as u64 <= opaque_until {
+            self.place.pass(u64::from(segment.len));
+            self.next = end as u64;
+            self.flags &= !flag::EXPECT;
+            return Arrival::Opaque;
+        }
+        let from = start.max(acked);
+        let to = end.min(next);
+        if (from as u64) < self.unkept_until && to > from && to as u64 > self.unkept_from {
+            self.repetitions += 1;
+            return if self.repetitions > REPETITIONS {
+                Arrival::Kill(Reason::Unrepeatable)
+            } else {
+                Arrival::Drop(Reason::Unrepeatable)
+            };
+        }
+        *plan = Plan {
+            position: start as u64,
+            compare_from: (from - start) as u32,
+            compare_to: (to - start) as u32,
+            read_from: (to - start) as u32,
+            ends: u32::from(ends),
+        };
+        Arrival::Read
+    }
+
+    /// Follows the server through an opaque stretch, and gives up what it has met.
+    #[inline(always)]
+    fn settle(&mut self, acked: u64) {
+        // Not beyond the stretch: that was ruled out before.
+        let received = acked.min(self.fin);
+        if received > self.next {
+            self.place.pass(received - self.next);
+            self.next = received;
+        }
+        if self.due <= acked && self.due < self.head_end {
+            self.due = self.head_end;
+            self.due_since = self.head_since;
+        }
+        if acked >= self.unkept_until {
+            self.unkept_from = NONE;
+            self.repetitions = 0;
+        }
+    }
+
+    /// Notes that the segment passes that was read as `read` tells. Says whether the next
+    /// answer's beginning will matter.
+    #[inline(always)]
+    pub fn commit(&mut self, plan: &Plan, read: &Read, acked: u64, now: u32) -> bool {
+        let end = plan.position.wrapping_add(u64::from(read.len));
+        if plan.ends != 0 {
+            self.fin = end;
+        }
+        if end <= self.next {
+            return false;
+        }
+        self.next = end;
+        self.place = read.place;
+        self.flags &= !flag::EXPECT;
+        let was_first = self.flags & flag::FIRST != 0;
+        let is_followed = read.requests == 0 || read.head_end < read.len;
+        if read.requests != 0 {
+            self.head_end = plan.position.wrapping_add(u64::from(read.head_end));
+            self.head_since = now;
+            if self.due <= acked {
+                self.due = self.head_end;
+                self.due_since = now;
+            }
+            self.flags &= !flag::FIRST;
+            if was_first {
+                self.flags |= read.asked & (flag::UPGRADE | flag::CONNECT);
+            }
+        }
+        let spoke = !was_first || read.requests > 1 || is_followed;
+        if spoke && self.flags & (flag::UPGRADE | flag::CONNECT) != 0 {
+            self.flags |= flag::SPOKE;
+        }
+        let expects = !is_followed && read.asked & flag::EXPECT != 0;
+        if expects {
+            self.flags |= flag::EXPECT;
+        }
+        expects
+    }
+
+    /// Whether no request was read yet.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_first(&self) -> bool {
+        self.flags & flag::FIRST != 0
+    }
+
+    /// Notes that deciding bytes passed that were not kept.
+    #[inline(always)]
+    pub const fn mark_unkept(&mut self, from: u64, until: u64) {
+        if self.unkept_from == NONE {
+            self.unkept_from = from;
+        }
+        self.unkept_until = until;
+    }
+}

@@ -1,0 +1,158 @@
+//! One packet of a server's: what it offers, has received, has sent and answers.
+
+use core::hint::black_box;
+
+use token_agent_common::{
+    packet::Frame,
+    stream::{Answer, Change, Pair, Slot},
+};
+
+use crate::{
+    guard::{self, Action, NO_SERVICE},
+    maps::{self, Scratch},
+    mark,
+    packet::Packet,
+    table::Held,
+};
+
+/// How often a word is tried to be changed. Each time another change came first, which are few.
+const TRIES: u32 = 4;
+
+/// Looks at one packet.
+#[inline(always)]
+pub(crate) fn witness<P: Packet>(packet: P) -> Action {
+    // Most packets are from nobody here, which one look tells.
+    if let Some(port) = packet.plain_source_port()
+        && maps::ports(port).is_some_and(|ports| !ports.has(port))
+    {
+        return Action::Pass;
+    }
+    let Some(scratch) = maps::scratch() else {
+        return Action::Pass;
+    };
+    let len = packet.len();
+    if !packet.load_headers(len, &mut scratch.headers) {
+        return Action::Pass;
+    }
+    let Scratch { headers, work, .. } = &mut *scratch;
+    if headers.frame(len, &mut work.segment) != Frame::Tcp {
+        return Action::Pass;
+    }
+    work.segment.turn_round();
+    if guard::listener(&work.segment.flow) == NO_SERVICE {
+        return Action::Pass;
+    }
+    if work.segment.is_syn() {
+        return if work.segment.acknowledges() {
+            offered(scratch)
+        } else {
+            Action::Pass
+        };
+    }
+    if let Some(slot) = maps::flow(&work.segment.flow).and_then(maps::slot) {
+        if work.segment.resets() {
+            close(scratch, slot);
+        } else {
+            see(&packet, scratch, slot);
+        }
+    }
+    Action::Pass
+}
+
+/// Notes what a SYN-ACK offers. A connection that began with another pair is over then.
+#[inline(never)]
+fn offered(scratch: &mut Scratch) -> Action {
+    let Scratch { work, offers, .. } = scratch;
+    let pair = Pair::offered(&work.segment);
+    let key = &work.segment.flow;
+    if let Some(slot) = maps::flow(key).and_then(maps::slot) {
+        let Some(held) = Held::take(slot, mark::now()) else {
+            // It is offered again.
+            return Action::Drop;
+        };
+        // SAFETY: a slot is a map's value, and the mark is ours.
+        let connection = unsafe { &mut (*held.slot).connection };
+        let is_known =
+            connection.key == *key && connection.has_begun_with(pair) && !connection.is_closed();
+        if connection.key == *key && !is_known {
+            connection.close();
+        }
+        held.give();
+        if is_known {
+            return Action::Pass;
+        }
+    }
+    if !maps::offers(key, offers) {
+        return Action::Drop;
+    }
+    offers.add(pair);
+    maps::offer(key, offers);
+    Action::Pass
+}
+
+/// Notes that the server has reset the connection.
+#[inline(never)]
+fn close(scratch: &mut Scratch, slot: *mut Slot) {
+    if let Some(held) = Held::take(slot, mark::now()) {
+        // SAFETY: a slot is a map's value, and the mark is ours.
+        let connection = unsafe { &mut (*held.slot).connection };
+        if connection.key == scratch.work.segment.flow {
+            connection.close();
+        }
+        held.give();
+    }
+}
+
+/// Notes how far the server has come.
+#[inline(always)]
+fn see<P: Packet>(packet: &P, scratch: &mut Scratch, slot: *mut Slot) {
+    let packet_segment = &scratch.work.segment;
+    // SAFETY: a slot is a map's value. What it holds of another connection by now is told by its key;
+    // if that changes after it was compared, no word is what it was any more, and none is changed.
+    let slot = unsafe { &mut *slot };
+    let mut tries = 0;
+    while tries < TRIES {
+        let witness = slot.witness;
+        let connection = black_box(&slot.connection);
+        if connection.key != packet_segment.flow {
+            return;
+        }
+        let isn = connection.isn();
+        let mut is_done = true;
+        if let Some(change) = witness.sent(isn, packet_segment) {
+            is_done &= carry_out(&raw mut slot.witness.sent, change);
+        }
+        if let Some(change) = witness.acknowledged(isn, packet_segment) {
+            is_done &= carry_out(&raw mut slot.witness.acked, change);
+        }
+        if let Some(change) = witness.ended(packet_segment) {
+            is_done &= carry_out(&raw mut slot.witness.ended, change);
+        }
+        if witness.is_asked(isn, packet_segment) {
+            let answer = answer::<P>(packet.context(), packet_segment.payload, packet_segment.len);
+            is_done &= carry_out(&raw mut slot.witness.answer, witness.answered(answer));
+        }
+        if is_done {
+            return;
+        }
+        tries += 1;
+    }
+}
+
+#[inline(always)]
+fn carry_out(word: *mut u64, change: Change) -> bool {
+    // SAFETY: the word is that of a map's value.
+    unsafe { mark::exchange(word, change.from, change.to) }
+}
+
+/// How the answer in this packet begins.
+#[inline(never)]
+fn answer<P: Packet>(context: P::Context, payload: u32, len: u32) -> u64 {
+    let packet = P::at(context);
+    let mut words = [0; 2];
+    if len >= Answer::LEN {
+        words[0] = packet.load_word(payload, 8).unwrap_or(0);
+        words[1] = packet.load_word(payload.wrapping_add(8), 4).unwrap_or(0);
+    }
+    Answer::beginning_with(words, len) as u64
+}
