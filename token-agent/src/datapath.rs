@@ -16,6 +16,7 @@ mod flows;
 mod maps;
 mod object;
 mod pins;
+mod place;
 mod rehearse;
 mod watch;
 
@@ -59,9 +60,9 @@ pub struct Interface {
     pub name: String,
     /// Its index, if it exists.
     pub ifindex: Option<u32>,
-    /// Which side it faces; always `client` in this version.
+    /// Which side it faces: `client` or `service`.
     pub facing: &'static str,
-    /// `xdp` or `tc`.
+    /// The guard's: `xdp` or `tc`.
     pub hook: Option<&'static str>,
     /// `native`, `generic`, `tcx` or `clsact`.
     pub mode: Option<&'static str>,
@@ -73,7 +74,10 @@ impl Interface {
     /// Whether the guard is on it.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        self.state == InterfaceState::Attached
+        match self.state {
+            InterfaceState::Attached | InterfaceState::Degraded(_) => true,
+            InterfaceState::Failed(_) | InterfaceState::Missing => false,
+        }
     }
 }
 
@@ -83,6 +87,8 @@ impl Interface {
 pub enum InterfaceState {
     /// Guarded.
     Attached,
+    /// Guarded, but not as it should be.
+    Degraded(String),
     /// No such interface.
     Missing,
     /// Not guarded, for this reason.

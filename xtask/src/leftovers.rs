@@ -97,7 +97,9 @@ fn guards(list: &str) -> impl Iterator<Item = &str> {
     list.lines().filter(|line| {
         let mut words = line.split_whitespace();
         words.any(|word| word == "name")
-            && words.next().is_some_and(|name| name.starts_with("guard_"))
+            && words
+                .next()
+                .is_some_and(|name| name.starts_with("guard_") || name.starts_with("witness_"))
     })
 }
 
@@ -123,10 +125,14 @@ mod tests {
 42: xdp  name guard_xdp  tag 3b185187f1855c4c  gpl
 	loaded_at 2026-01-01T00:00:00+0000  uid 0
 43: sched_cls  tag 3b185187f1855c4c  gpl
+44: sched_cls  name witness_tc  tag 3b185187f1855c4c  gpl
 ";
         assert_eq!(
             guards(list).collect::<Vec<_>>(),
-            ["42: xdp  name guard_xdp  tag 3b185187f1855c4c  gpl"]
+            [
+                "42: xdp  name guard_xdp  tag 3b185187f1855c4c  gpl",
+                "44: sched_cls  name witness_tc  tag 3b185187f1855c4c  gpl",
+            ]
         );
     }
 }

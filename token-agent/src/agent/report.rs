@@ -117,6 +117,7 @@ fn impairment(interface: &Interface) -> Option<String> {
     let name = &interface.name;
     match &interface.state {
         InterfaceState::Attached => None,
+        InterfaceState::Degraded(why) => Some(format!("interface {name}: {why}")),
         InterfaceState::Missing => Some(format!("interface {name} does not exist")),
         InterfaceState::Failed(why) => Some(format!("interface {name} is not guarded: {why}")),
     }

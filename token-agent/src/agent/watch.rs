@@ -37,10 +37,12 @@ pub(crate) fn tell(interface: &Interface) {
     match &interface.state {
         InterfaceState::Attached => info!(
             interface = %name,
+            facing = interface.facing,
             hook = interface.hook.unwrap_or_default(),
             mode = interface.mode.unwrap_or_default(),
             "guarding"
         ),
+        InterfaceState::Degraded(why) => warn!(interface = %name, %why, "guarded, but impaired"),
         InterfaceState::Missing => warn!(interface = %name, "no such interface"),
         InterfaceState::Failed(why) => warn!(interface = %name, %why, "not guarded"),
     }

@@ -56,7 +56,8 @@ pub(super) async fn run(args: &Args, client: &Client, output: Output) -> anyhow:
 
 /// What the daemon says of itself.
 fn told(status: Status, config: &Path) -> Vec<Finding> {
-    let is_guarded = |interface: &InterfaceStatus| interface.state == "attached";
+    let is_guarded =
+        |interface: &InterfaceStatus| matches!(interface.state.as_ref(), "attached" | "degraded");
     let unguarded = (!status.interfaces.iter().any(is_guarded)).then(|| Finding {
         id: "not-guarded",
         severity: "error",

@@ -32,7 +32,7 @@ impl Facing {
 }
 
 impl Interfaces {
-    pub(super) fn new(entries: impl IntoIterator<Item = (InterfacePattern, Facing)>) -> Self {
+    pub(crate) fn new(entries: impl IntoIterator<Item = (InterfacePattern, Facing)>) -> Self {
         Self(entries.into_iter().collect())
     }
 

@@ -1,19 +1,19 @@
-//! The older way to TC ingress: a filter on the clsact qdisc, for kernels
-//! before 6.6 and for hosts that use it already.
+//! The older way to TC: filters on the clsact qdisc, for kernels before 6.6 and
+//! for hosts that use it already.
 
 use std::{future::Future, io};
 
-use aya::programs::tc::{self, SchedClassifierLink, TcAttachType, TcError, TcHandle};
+use aya::programs::tc::{self, SchedClassifierLink, TcError, TcHandle};
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::tc::{TcAttribute, TcFilterBpfOption, TcHeader, TcMessage, TcOption};
 use nix::{errno::Errno, net::if_::if_indextoname};
 
-use super::error::{DatapathError, errno};
+use super::{
+    error::{DatapathError, errno},
+    place::{Place, Role, Side},
+};
 
-/// The lowest number comes first: the guard sees a packet before any other filter.
-pub(super) const PRIORITY: u16 = 1;
-
-/// The guard's own, so that it is found again without the agent that attached it.
+/// Our own, so that a filter is found again without the agent that attached it.
 pub(super) const HANDLE: TcHandle = TcHandle::new(0, 0x7a6b);
 
 /// Adds the qdisc; false if it was there.
@@ -26,45 +26,92 @@ pub(super) fn add_qdisc(name: &str) -> Result<bool, DatapathError> {
     }
 }
 
-/// A filter on the qdisc.
+/// The BPF programs behind the filters of one side, in the order in which they run.
 #[derive(Debug)]
-pub(super) struct Filter {
-    /// The BPF program behind it, if it is such a filter.
-    pub(super) program: Option<u32>,
+pub(super) struct Filters {
+    /// Those before ours; none where a filter is no such one.
+    pub(super) before: Vec<Option<u32>>,
+    /// Ours, if it is there.
+    pub(super) ours: Option<u32>,
 }
 
-/// The filter at ingress that has the guard's priority and handle.
-pub(super) fn filter(ifindex: u32) -> io::Result<Option<Filter>> {
-    let filters = filters(ifindex, Side::Ingress)?;
-    let ours = filters.iter().find(|message| is_ours(&message.header));
-    Ok(ours.map(|message| Filter {
-        program: message.attributes.iter().find_map(program),
-    }))
+/// The filters on the side of `place`, as its program finds them.
+pub(super) fn look(ifindex: u32, place: Place) -> io::Result<Filters> {
+    let filters = filters(ifindex, place.side)?;
+    let program = |message: &TcMessage| message.attributes.iter().find_map(program);
+    let is_ours = |message: &&TcMessage| is_of(place.role, &message.header);
+    // What stands for all filters of a priority has no handle.
+    let is_filter = |message: &&TcMessage| u32::from(message.header.handle) != 0;
+    let before = filters.iter().filter(is_filter).take_while(|m| !is_ours(m));
+    Ok(Filters {
+        before: before.map(program).collect(),
+        ours: filters.iter().find(is_ours).and_then(program),
+    })
 }
 
-/// Takes the guard's filter off, and a qdisc that was added for it. What is not
-/// there is fine. A qdisc on which there are other filters stays: somebody else
-/// has come to use it. So does one without the guard's filter: it is not the
-/// one that was added, the interface or the qdisc was made anew since.
-pub(super) fn remove(ifindex: u32, is_qdisc_ours: bool) -> Result<(), DatapathError> {
-    let found = filter(ifindex).map_err(DatapathError::Interfaces)?;
-    if found.is_none() {
-        return Ok(());
+/// Whether there are filters of ours, on either side.
+pub(super) fn has_ours(ifindex: u32) -> Result<bool, DatapathError> {
+    for side in Side::ALL {
+        let filters = filters(ifindex, side).map_err(DatapathError::Interfaces)?;
+        let is_ours = |message: &TcMessage| {
+            let of = |role| is_of(role, &message.header);
+            of(Role::Guard) || of(Role::Witness)
+        };
+        if filters.iter().any(is_ours) {
+            return Ok(true);
+        }
     }
-    remove_filter(ifindex)?;
-    for side in [Side::Ingress, Side::Egress] {
+    Ok(false)
+}
+
+/// Takes the filter at `place` off; that it is not there is fine.
+pub(super) fn remove(ifindex: u32, place: Place) -> Result<(), DatapathError> {
+    let found = look(ifindex, place).map_err(DatapathError::Interfaces)?;
+    let (Some(_), Some(name)) = (found.ours, name(ifindex)) else {
+        return Ok(());
+    };
+    let Place { role, side } = place;
+    let link =
+        SchedClassifierLink::attached(&name, side.attach_type(), role.priority(), HANDLE, None);
+    let filter = match link {
+        Ok(filter) => filter,
+        Err(error) if is_absence(error.raw_os_error()) => return Ok(()),
+        Err(source) => return Err(DatapathError::Interfaces(source)),
+    };
+    match aya::programs::Link::detach(filter) {
+        Err(error) if !is_absence(errno(&error)) => Err(DatapathError::Attach(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Removes the qdisc and our filters. One on which there are others stays: somebody else has
+/// come to use it. That it is not there is fine.
+pub(super) fn remove_qdisc(ifindex: u32) -> Result<(), DatapathError> {
+    for place in Place::ALL {
+        remove(ifindex, place)?;
+    }
+    for side in Side::ALL {
         let others = filters(ifindex, side).map_err(DatapathError::Interfaces)?;
-        if !is_qdisc_ours || !others.is_empty() {
+        if !others.is_empty() {
             return Ok(());
         }
     }
-    remove_qdisc(ifindex)
-}
-
-#[derive(Clone, Copy)]
-enum Side {
-    Egress,
-    Ingress,
+    let removed = blocking(async move {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        let mut request = handle.qdisc().del(ifindex.cast_signed());
+        let message = request.message_mut();
+        message.header.parent = netlink_packet_route::tc::TcHandle::CLSACT;
+        message.header.handle = netlink_packet_route::tc::TcHandle {
+            major: 0xffff,
+            minor: 0,
+        };
+        request.execute().await.map_err(reason)
+    });
+    match removed {
+        Err(error) if !is_absence(error.raw_os_error()) => Err(DatapathError::Interfaces(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// The filters there are; none if there is no such qdisc or interface.
@@ -85,8 +132,8 @@ fn filters(ifindex: u32, side: Side) -> io::Result<Vec<TcMessage>> {
     }
 }
 
-fn is_ours(filter: &TcHeader) -> bool {
-    u32::from(filter.handle) == u32::from(HANDLE) && filter.info >> 16 == u32::from(PRIORITY)
+fn is_of(role: Role, filter: &TcHeader) -> bool {
+    u32::from(filter.handle) == u32::from(HANDLE) && filter.info >> 16 == u32::from(role.priority())
 }
 
 fn program(attribute: &TcAttribute) -> Option<u32> {
@@ -100,42 +147,6 @@ fn program(attribute: &TcAttribute) -> Option<u32> {
             None
         }
     })
-}
-
-fn remove_filter(ifindex: u32) -> Result<(), DatapathError> {
-    let Some(name) = name(ifindex) else {
-        return Ok(());
-    };
-    let filter =
-        match SchedClassifierLink::attached(&name, TcAttachType::Ingress, PRIORITY, HANDLE, None) {
-            Ok(filter) => filter,
-            Err(error) if is_absence(error.raw_os_error()) => return Ok(()),
-            Err(source) => return Err(DatapathError::Interfaces(source)),
-        };
-    match aya::programs::Link::detach(filter) {
-        Err(error) if !is_absence(errno(&error)) => Err(DatapathError::Attach(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// Removes the qdisc with all its filters; that it or the interface is gone is fine.
-pub(super) fn remove_qdisc(ifindex: u32) -> Result<(), DatapathError> {
-    let removed = blocking(async move {
-        let (connection, handle, _) = rtnetlink::new_connection()?;
-        tokio::spawn(connection);
-        let mut request = handle.qdisc().del(ifindex.cast_signed());
-        let message = request.message_mut();
-        message.header.parent = netlink_packet_route::tc::TcHandle::CLSACT;
-        message.header.handle = netlink_packet_route::tc::TcHandle {
-            major: 0xffff,
-            minor: 0,
-        };
-        request.execute().await.map_err(reason)
-    });
-    match removed {
-        Err(error) if !is_absence(error.raw_os_error()) => Err(DatapathError::Interfaces(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 fn reason(error: rtnetlink::Error) -> io::Error {

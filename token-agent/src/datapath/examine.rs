@@ -2,8 +2,14 @@
 
 use std::{fs, path::Path};
 
-use super::{Finding, device, error::DatapathError, object, pins::Pins};
-use crate::config::{Config, Hook};
+use super::{
+    Finding, device,
+    error::DatapathError,
+    object,
+    pins::{Kind, Pin, Pins},
+    place::Role,
+};
+use crate::config::{Config, Facing, Hook};
 
 /// What stands in the way of enforcement here.
 pub(super) fn examine(config: Option<&Config>) -> Vec<Finding> {
@@ -76,11 +82,8 @@ fn examine_interfaces(config: &Config, findings: &mut Vec<Finding>) {
             ));
         }
     }
-    let is_configured = |device: &device::Device| {
-        let mut patterns = config.datapath.interfaces.patterns();
-        patterns.any(|pattern| pattern.matches(&device.name))
-    };
-    for device in devices.iter().filter(|device| is_configured(device)) {
+    let facing = |device: &device::Device| config.datapath.interfaces.facing(&device.name);
+    for device in devices.iter().filter(|device| facing(device).is_some()) {
         if !device.has_ethernet() {
             findings.push(error(
                 "no-ethernet",
@@ -92,17 +95,20 @@ fn examine_interfaces(config: &Config, findings: &mut Vec<Finding>) {
             ));
         }
     }
-    let wants_xdp = |device: &device::Device| match config.datapath.hook {
-        Hook::Xdp | Hook::XdpGeneric => true,
-        Hook::Auto => device.is_hardware,
-        Hook::Clsact | Hook::Tc => false,
+    let wants_xdp = |device: &device::Device| {
+        let by_hook = match config.datapath.hook {
+            Hook::Xdp | Hook::XdpGeneric => true,
+            Hook::Auto => device.is_hardware,
+            Hook::Clsact | Hook::Tc => false,
+        };
+        by_hook && facing(device) == Some(Facing::Client)
     };
     let pinned = Pins::new(&config.agent.pin_dir).list().unwrap_or_default();
+    examine_pins(&pinned, &devices, findings);
     for device in devices.iter().filter(|device| wants_xdp(device)) {
-        let ours = pinned.iter().any(|pin| pin.ifindex == device.index);
+        let is_ours = |pin: &Pin| pin.ifindex == device.index && pin.kind == Kind::Xdp;
         if let Some(program) = device.xdp.first()
-            && is_configured(device)
-            && !ours
+            && !pinned.iter().any(is_ours)
         {
             findings.push(error(
                 "xdp-slot-taken",
@@ -110,6 +116,30 @@ fn examine_interfaces(config: &Config, findings: &mut Vec<Finding>) {
                 format!("look at it with `bpftool prog show id {program}`; detach it, or set datapath.hook = \"tc\""),
             ));
         }
+    }
+}
+
+/// A guard without its witness, and the other way round: an agent that ended while it attached them
+/// leaves that, or somebody who removed a pin.
+fn examine_pins(pinned: &[Pin], devices: &[device::Device], findings: &mut Vec<Finding>) {
+    for device in devices {
+        let has = |role| {
+            let mut pins = pinned.iter();
+            pins.any(|pin| pin.ifindex == device.index && pin.kind.role() == Some(role))
+        };
+        let name = &device.name;
+        let evidence = match (has(Role::Guard), has(Role::Witness)) {
+            (true, false) => {
+                format!("{name} has the guard and no witness: nothing passes to a service there")
+            }
+            (false, true) => format!("{name} has the witness and no guard: all passes there"),
+            (true, true) | (false, false) => continue,
+        };
+        findings.push(error(
+            "half-attached",
+            evidence,
+            "start the agent anew, which attaches both; or take off what is there with `token-agent detach`".into(),
+        ));
     }
 }
 

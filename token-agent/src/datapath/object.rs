@@ -13,6 +13,7 @@ use super::{
     error::{DatapathError, errno},
     flows,
     pins::Pins,
+    place::Role,
 };
 use crate::config::Config;
 
@@ -62,7 +63,7 @@ pub(super) fn load(config: &Config, pins: Option<&Pins>, log: bool) -> Result<Eb
     xdp(&mut object)?
         .load()
         .map_err(|source| refused(XDP, source))?;
-    for name in [TC, WITNESS, SWEEP] {
+    for name in [tc_name(Role::Guard), tc_name(Role::Witness), SWEEP] {
         classifier(&mut object, name)?
             .load()
             .map_err(|source| refused(name, source))?;
@@ -78,12 +79,19 @@ pub(super) fn xdp(object: &mut Ebpf) -> Result<&mut Xdp, DatapathError> {
         .ok_or(DatapathError::Incomplete { what: XDP })
 }
 
-/// The TC program.
-pub(super) fn tc(object: &mut Ebpf) -> Result<&mut SchedClassifier, DatapathError> {
-    classifier(object, TC)
+/// A program for TC.
+pub(super) fn tc(object: &mut Ebpf, role: Role) -> Result<&mut SchedClassifier, DatapathError> {
+    classifier(object, tc_name(role))
 }
 
-/// One of the programs for TC.
+pub(super) const fn tc_name(role: Role) -> &'static str {
+    match role {
+        Role::Guard => TC,
+        Role::Witness => WITNESS,
+    }
+}
+
+/// The program of that name.
 pub(super) fn classifier<'a>(
     object: &'a mut Ebpf,
     name: &'static str,

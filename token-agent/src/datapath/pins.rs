@@ -1,12 +1,15 @@
 //! Where the guard is pinned, so that it outlives the agent.
 //!
-//! | pin                      | holds |
-//! |--------------------------|-------|
-//! | `links/<ifindex>-xdp`    | the XDP link of an interface |
-//! | `links/<ifindex>-tcx`    | its tcx link |
-//! | `links/<ifindex>-clsact` | the program behind a clsact filter, which is no link: a note that the filter is ours, if it is there |
-//! | `links/<ifindex>-clsact-qdisc` | the same, where the clsact qdisc was added for it |
-//! | `flows-2`, `slots-2`, …  | the tables of connections; the number is that of their entries' layout |
+//! | pin                            | holds |
+//! |--------------------------------|-------|
+//! | `links/<ifindex>-xdp`          | the guard's XDP link on an interface |
+//! | `links/<ifindex>-tcx`          | its tcx link, at ingress |
+//! | `links/<ifindex>-clsact`       | the program behind its clsact filter, which is no link: a note that the filter is ours, if it is there |
+//! | `links/<ifindex>-clsact-qdisc` | a note that the clsact qdisc was added for our filters |
+//! | `flows-2`, `slots-2`, …        | the tables of connections; the number is that of their entries' layout |
+//!
+//! A link or filter of the guard at egress has `-egress` behind its name; one of the witness
+//! `-witness`, or `-witness-ingress` where it is there.
 
 mod hold;
 
@@ -20,38 +23,63 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 pub use hold::PinDirectory;
 
-use super::error::DatapathError;
+use super::{
+    error::DatapathError,
+    place::{Place, Role, Side},
+};
 
-/// How an interface is guarded, as its pin tells.
+/// What a pin stands for, in the order in which it is taken off an interface.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Kind {
-    Clsact,
-    /// A clsact filter on a qdisc that is ours.
-    ClsactQdisc,
-    Tcx,
+    /// The guard.
     Xdp,
+    Tcx(Place),
+    Clsact(Place),
+    /// The qdisc that the filters are on, if it is ours.
+    Qdisc,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Clsact, Self::ClsactQdisc, Self::Tcx, Self::Xdp];
+    fn all() -> impl Iterator<Item = Self> {
+        let tcx = Place::ALL.into_iter().map(Self::Tcx);
+        let clsact = Place::ALL.into_iter().map(Self::Clsact);
+        [Self::Xdp, Self::Qdisc]
+            .into_iter()
+            .chain(tcx)
+            .chain(clsact)
+    }
 
-    const fn as_str(self) -> &'static str {
+    /// Which program it holds.
+    pub(super) const fn role(self) -> Option<Role> {
         match self {
-            Self::Clsact => "clsact",
-            Self::ClsactQdisc => "clsact-qdisc",
-            Self::Tcx => "tcx",
-            Self::Xdp => "xdp",
+            Self::Xdp => Some(Role::Guard),
+            Self::Tcx(place) | Self::Clsact(place) => Some(place.role),
+            Self::Qdisc => None,
         }
     }
-}
 
-impl Kind {
-    /// Whether the pin is a note of a filter.
-    pub(super) const fn is_clsact(self) -> bool {
+    /// Whether it is only a note: what it stands for lives without it.
+    pub(super) const fn is_note(self) -> bool {
         match self {
-            Self::Clsact | Self::ClsactQdisc => true,
-            Self::Tcx | Self::Xdp => false,
+            Self::Clsact(_) | Self::Qdisc => true,
+            Self::Tcx(_) | Self::Xdp => false,
         }
+    }
+
+    fn name(self) -> String {
+        let (how, place) = match self {
+            Self::Xdp => return "xdp".into(),
+            Self::Qdisc => return "clsact-qdisc".into(),
+            Self::Tcx(place) => ("tcx", place),
+            Self::Clsact(place) => ("clsact", place),
+        };
+        let place = match (place.role, place.side) {
+            (Role::Guard, Side::Ingress) => "",
+            (Role::Guard, Side::Egress) => "-egress",
+            (Role::Witness, Side::Egress) => "-witness",
+            (Role::Witness, Side::Ingress) => "-witness-ingress",
+        };
+        format!("{how}{place}")
     }
 }
 
@@ -82,7 +110,7 @@ impl Pins {
 
     pub(super) fn path(&self, pin: Pin) -> PathBuf {
         self.links()
-            .join(format!("{}-{}", pin.ifindex, pin.kind.as_str()))
+            .join(format!("{}-{}", pin.ifindex, pin.kind.name()))
     }
 
     /// Where one of the tables of connections is.
@@ -114,7 +142,7 @@ impl Pins {
             .is_some_and(|found| found.filesystem_type() == BPF_FS_MAGIC)
     }
 
-    /// The pins there are; none if there is no directory.
+    /// The pins there are, by interface and in the order of [`Kind`]; none if there is no directory.
     pub(super) fn list(&self) -> Result<Vec<Pin>, DatapathError> {
         let path = self.links();
         let failed = |source| DatapathError::File {
@@ -173,7 +201,7 @@ fn create(directory: &Path) -> Result<(), DatapathError> {
 
 fn parse(name: &str) -> Option<Pin> {
     let (ifindex, kind) = name.split_once('-')?;
-    let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind)?;
+    let kind = Kind::all().find(|known| known.name() == kind)?;
     Some(Pin {
         ifindex: ifindex.parse().ok()?,
         kind,
@@ -187,7 +215,7 @@ mod tests {
     #[test]
     fn names_are_read_back() {
         let pins = Pins::new(Path::new("/nowhere"));
-        for kind in Kind::ALL {
+        for kind in Kind::all() {
             let pin = Pin { ifindex: 17, kind };
             let path = pins.path(pin);
             assert_eq!(
@@ -195,7 +223,7 @@ mod tests {
                 Some(pin)
             );
         }
-        for other in ["", "17", "17-", "x-xdp", "17-xdp2", "-xdp"] {
+        for other in ["", "17", "17-", "x-xdp", "17-xdp2", "-xdp", "17-tcx-"] {
             assert_eq!(parse(other), None, "{other:?}");
         }
         assert!(!Pins::new(Path::new("/proc/nothing")).is_on_bpffs());

@@ -7,17 +7,17 @@ use aya::{
     programs::{ProgramError, TestRun, TestRunOptions},
 };
 
-use super::{DatapathError, object};
+use super::{DatapathError, object, place::Role};
 
 /// One of the guard's programs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Program {
-    /// At TC ingress.
+    /// The guard at TC.
     Tc,
-    /// At XDP.
-    Xdp,
-    /// The witness, at TC.
+    /// The witness, which is at TC.
     Witness,
+    /// The guard at XDP.
+    Xdp,
 }
 
 /// What a program did with a frame.
@@ -43,12 +43,15 @@ pub(super) fn rehearse(
         ..TestRunOptions::new()
     };
     let (ran, pass) = match program {
-        Program::Tc => (object::tc(object)?.test_run(options()), TC_ACT_UNSPEC),
+        Program::Tc => {
+            let program = object::tc(object, Role::Guard)?;
+            (program.test_run(options()), TC_ACT_UNSPEC)
+        }
+        Program::Witness => {
+            let program = object::tc(object, Role::Witness)?;
+            (program.test_run(options()), TC_ACT_UNSPEC)
+        }
         Program::Xdp => (object::xdp(object)?.test_run(options()), XDP_PASS),
-        Program::Witness => (
-            object::classifier(object, object::WITNESS)?.test_run(options()),
-            TC_ACT_UNSPEC,
-        ),
     };
     let ran = ran.map_err(refused(program))?;
     Ok(Rehearsal {
@@ -62,9 +65,9 @@ pub(super) fn verified_instructions(
     program: Program,
 ) -> Result<u32, DatapathError> {
     let info = match program {
-        Program::Tc => object::tc(object)?.info(),
+        Program::Tc => object::tc(object, Role::Guard)?.info(),
+        Program::Witness => object::tc(object, Role::Witness)?.info(),
         Program::Xdp => object::xdp(object)?.info(),
-        Program::Witness => object::classifier(object, object::WITNESS)?.info(),
     };
     Ok(info
         .map_err(refused(program))?
@@ -75,8 +78,8 @@ pub(super) fn verified_instructions(
 fn refused(program: Program) -> impl Fn(ProgramError) -> DatapathError {
     let program = match program {
         Program::Tc => object::TC,
-        Program::Xdp => object::XDP,
         Program::Witness => object::WITNESS,
+        Program::Xdp => object::XDP,
     };
     move |source| DatapathError::Program { program, source }
 }

@@ -39,9 +39,9 @@ pub struct InterfaceStatus {
     pub facing: Cow<'static, str>,
     pub hook: Option<Cow<'static, str>>,
     pub mode: Option<Cow<'static, str>>,
-    /// `attached`, `missing` or `failed`.
+    /// `attached`, `degraded`, `missing` or `failed`.
     pub state: Cow<'static, str>,
-    /// Why it failed.
+    /// What is wrong, if it is degraded or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -91,6 +91,7 @@ impl From<Interface> for InterfaceStatus {
     fn from(interface: Interface) -> Self {
         let (state, error) = match interface.state {
             InterfaceState::Attached => ("attached", None),
+            InterfaceState::Degraded(why) => ("degraded", Some(why)),
             InterfaceState::Missing => ("missing", None),
             InterfaceState::Failed(why) => ("failed", Some(why)),
         };
