@@ -298,7 +298,7 @@ impl Head {
         cursor: &mut Cursor,
         rules: &Rules<'_>,
     ) -> Result<(), Reason> {
-        if self.place.phase > phase::COMPLETE {
+        if self.place.phase >= phase::COMPLETE {
             return self.short_steps(window, cursor).result();
         }
         self.steps(window, cursor, rules).result()?;
@@ -351,12 +351,6 @@ impl Head {
             }
         }
         Packed::OK
-    }
-
-    /// Counts the bytes from here on.
-    #[inline(always)]
-    const fn begin_section(&mut self, input: &Input<'_>) {
-        self.len = 0u32.wrapping_sub(input.cursor.at);
     }
 
     /// Goes once through the phases, at most to the end of a line.

@@ -26,7 +26,7 @@ impl Head {
             phase::CHUNK_EXTENSION => return self.chunk_extension_step(input),
             phase::CHUNK_LF if byte == b'\n' => {
                 input.consume(1);
-                self.end_chunk_line(input);
+                self.end_chunk_line();
                 return Ok(());
             }
             phase::DATA_CR if byte == b'\r' => self.place.phase = phase::DATA_LF,
@@ -97,13 +97,13 @@ impl Head {
 
     /// Goes on behind the LF of a chunk's line.
     #[inline(always)]
-    const fn end_chunk_line(&mut self, input: &Input<'_>) {
+    const fn end_chunk_line(&mut self) {
         if self.place.opaque > 0 {
             self.place.phase = phase::CHUNK_DATA;
             return;
         }
         self.place.seen = seen::TRAILERS;
-        self.begin_section(input);
+        self.len = 0;
         self.begin_field();
     }
 }

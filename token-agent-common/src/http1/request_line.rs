@@ -40,17 +40,17 @@ impl Head {
     #[inline(always)]
     fn start_step(&mut self, input: &mut Input<'_>) -> Result<(), Reason> {
         let byte = input.byte(0);
-        match self.place.phase {
+        self.place.phase = match self.place.phase {
             phase::START_LF if byte != b'\n' => return Err(Reason::Malformed),
-            phase::START_LF => self.place.phase = phase::START,
-            _ if byte == b'\r' => self.place.phase = phase::START_LF,
-            _ => {
-                self.place.phase = phase::METHOD;
-                self.begin_section(input);
-                return Ok(());
-            }
+            phase::START_LF => phase::START,
+            _ if byte == b'\r' => phase::START_LF,
+            _ => phase::METHOD,
+        };
+        if self.place.phase != phase::METHOD {
+            input.consume(1);
         }
-        input.consume(1);
+        // Empty lines before a head are not of it.
+        self.len = 0u32.wrapping_sub(input.cursor.at);
         Ok(())
     }
 
