@@ -1,9 +1,13 @@
-//! The test rig: frames, the guard by itself, and hosts with real servers and the agent.
+//! The test rig: frames, the guard by itself, hosts with real servers and the agent,
+//! and a model of a connection in which a guard of streams is tried out.
 
 pub mod conversation;
 pub mod frame;
+#[cfg(feature = "agent")]
 pub mod guard;
 pub mod host;
+pub mod model;
 pub mod request;
+#[cfg(feature = "agent")]
 pub mod rows;
 pub mod said;
