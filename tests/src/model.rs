@@ -6,4 +6,6 @@
 //! alone reproduces it.
 
 pub mod guard;
+pub mod parsers;
+pub mod receiver;
 pub mod segment;

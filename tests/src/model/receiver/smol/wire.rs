@@ -1,0 +1,73 @@
+//! Segments as packets of IPv4, and back.
+
+use std::net::Ipv4Addr;
+
+use crate::model::segment::Segment;
+
+pub(super) const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
+pub(super) const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub(super) const PORT: u16 = 8080;
+const CLIENT_PORT: u16 = 40_000;
+
+const HEADER: usize = 20;
+
+pub(super) fn build(segment: &Segment) -> Vec<u8> {
+    let tcp_len = HEADER + segment.options.len() + segment.payload.len();
+    let total = u16::try_from(HEADER + tcp_len).expect("it fits in a packet");
+    let mut packet = Vec::with_capacity(usize::from(total));
+    packet.extend([0x45, 0]);
+    packet.extend(total.to_be_bytes());
+    packet.extend([0, 0, 0x40, 0, 64, 6, 0, 0]);
+    packet.extend(CLIENT.octets());
+    packet.extend(SERVER.octets());
+    let checksum = !sum(&packet, 0);
+    packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+
+    packet.extend(CLIENT_PORT.to_be_bytes());
+    packet.extend(PORT.to_be_bytes());
+    packet.extend(segment.sequence.to_be_bytes());
+    packet.extend(segment.acknowledgment.to_be_bytes());
+    let words = (HEADER + segment.options.len()) / 4;
+    packet.extend([(words as u8) << 4, segment.flags]);
+    packet.extend(segment.window.to_be_bytes());
+    packet.extend([0, 0]);
+    packet.extend(segment.urgent.to_be_bytes());
+    packet.extend(&segment.options);
+    packet.extend(&segment.payload);
+    // The pseudo header: addresses, protocol, length.
+    let mut checksum = !sum(&packet[12..], 6 + tcp_len as u32);
+    if segment.is_corrupt {
+        checksum ^= 0x5555;
+    }
+    packet[HEADER + 16..HEADER + 18].copy_from_slice(&checksum.to_be_bytes());
+    packet
+}
+
+pub(super) fn parse(packet: &[u8]) -> Segment {
+    let tcp = &packet[usize::from(packet[0] & 15) * 4..];
+    let be16 = |at: usize| u16::from_be_bytes([tcp[at], tcp[at + 1]]);
+    let be32 = |at: usize| u32::from(be16(at)) << 16 | u32::from(be16(at + 2));
+    let header = usize::from(tcp[12] >> 4) * 4;
+    Segment {
+        sequence: be32(4),
+        acknowledgment: be32(8),
+        flags: tcp[13],
+        window: be16(14),
+        urgent: be16(18),
+        options: tcp[HEADER..header].to_vec(),
+        payload: tcp[header..].to_vec(),
+        is_corrupt: false,
+    }
+}
+
+/// The ones' complement sum of RFC 1071.
+fn sum(bytes: &[u8], start: u32) -> u16 {
+    let mut sum = start;
+    for pair in bytes.chunks(2) {
+        sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+    }
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum as u16
+}
