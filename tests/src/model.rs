@@ -5,7 +5,15 @@
 //! guard's witness to the sender. Everything happens in simulated time, and a seed
 //! alone reproduces it.
 
+pub mod attack;
+pub mod check;
 pub mod guard;
+pub mod guards;
+pub mod honest;
 pub mod parsers;
+pub mod plan;
+pub mod random;
 pub mod receiver;
+pub mod schedule;
 pub mod segment;
+pub mod world;

@@ -1,8 +1,8 @@
 //! TCP segments, without addresses: there is one client, one server, and a port of each.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use crate::frame::{ACK, FIN, RST, SYN, URG};
+use crate::frame::{FIN, SYN};
 
 /// A time since the simulation's start.
 pub type Time = Duration;
@@ -15,13 +15,13 @@ pub type ServerPacket = Segment;
 pub struct Segment {
     /// Sequence number.
     pub sequence: u32,
-    /// Acknowledgment number; of no meaning without [`ACK`].
+    /// Acknowledgment number; of no meaning without ACK.
     pub acknowledgment: u32,
     /// As in [`crate::frame`].
     pub flags: u8,
     /// Window, not scaled.
     pub window: u16,
-    /// Urgent pointer; of no meaning without [`URG`].
+    /// Urgent pointer; of no meaning without URG.
     pub urgent: u16,
     /// Options, padded to a multiple of four.
     pub options: Vec<u8>,
@@ -73,34 +73,4 @@ impl Segment {
 #[must_use]
 pub const fn ahead(a: u32, b: u32) -> i32 {
     a.wrapping_sub(b).cast_signed()
-}
-
-impl fmt::Display for Segment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (flag, letter) in [(SYN, 'S'), (FIN, 'F'), (RST, 'R'), (URG, 'U'), (ACK, '.')] {
-            if self.has(flag) {
-                write!(f, "{letter}")?;
-            }
-        }
-        if self.flags == 0 {
-            f.write_str("no flags")?;
-        }
-        write!(f, " {}+{}", self.sequence, self.payload.len())?;
-        if self.has(ACK) {
-            write!(f, " ack {}", self.acknowledgment)?;
-        }
-        if self.has(URG) {
-            write!(f, " urgent {}", self.urgent)?;
-        }
-        if !self.options.is_empty() {
-            write!(f, " options {:02x?}", self.options)?;
-        }
-        if self.is_corrupt {
-            f.write_str(" corrupt")?;
-        }
-        if !self.payload.is_empty() {
-            write!(f, " \"{}\"", self.payload.escape_ascii())?;
-        }
-        Ok(())
-    }
 }

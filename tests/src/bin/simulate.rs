@@ -1,0 +1,268 @@
+//! Tries a guard out in simulated connections, as many as there is time for.
+
+use std::{
+    collections::BTreeMap,
+    process::ExitCode,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, ValueEnum};
+use token_agent_tests::model::{
+    check::Judges,
+    guards::{GUARDS, Make},
+    schedule::{Kind, Outcome, Schedule},
+    world::{Counts, Trace},
+};
+
+/// Runs simulated connections through a guard, and looks at what the servers would have served.
+#[derive(Parser)]
+struct Args {
+    /// The guard: hold, naive, pass-all
+    #[arg(long, default_value = GUARDS[0].0)]
+    guard: String,
+    /// How many schedules to run
+    #[arg(long, short = 'n', default_value_t = 100_000)]
+    count: u64,
+    /// Stop after as many seconds
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// The first schedule's seed; alone, it is the only one
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The seed to start from, for many schedules
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// Threads
+    #[arg(long, short = 'j', default_value_t = 2)]
+    threads: usize,
+    /// Only schedules of this kind
+    #[arg(long)]
+    only: Option<Only>,
+    /// Compare the time that honest clients take with that without a guard
+    #[arg(long)]
+    compare: bool,
+    /// Tell what happens
+    #[arg(long, short)]
+    verbose: bool,
+    /// Show a schedule that fails as it is, not made shorter
+    #[arg(long)]
+    whole: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Only {
+    Attack,
+    Honest,
+}
+
+impl Args {
+    fn kind(&self, seed: u64) -> Kind {
+        match self.only {
+            None => Schedule::kind(seed),
+            Some(Only::Attack) => Kind::Attack,
+            Some(Only::Honest) => Kind::Honest,
+        }
+    }
+
+    fn guard(&self) -> Result<Make> {
+        let found = GUARDS.iter().find(|(name, _)| *name == self.guard);
+        let names: Vec<_> = GUARDS.iter().map(|(name, _)| *name).collect();
+        let make = found.with_context(|| format!("{}: the guards are {names:?}", self.guard))?;
+        Ok(make.1)
+    }
+}
+
+/// What all runs came to.
+#[derive(Default)]
+struct Total {
+    runs: u64,
+    counts: Counts,
+    served: u64,
+    honest: u64,
+    taken: Duration,
+    unguarded: Duration,
+    transitions: BTreeMap<&'static str, u64>,
+    failed: Option<u64>,
+}
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    let make = args.guard()?;
+    if let Some(seed) = args.seed {
+        return Ok(one(&args, make, seed));
+    }
+    let start = Instant::now();
+    let total = Mutex::new(Total::default());
+    let next = AtomicU64::new(args.from);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..args.threads {
+            scope.spawn(|| work(&args, make, start, &next, &is_over, &total));
+        }
+    });
+    let total = total
+        .into_inner()
+        .unwrap_or_else(|error| error.into_inner());
+    report(&total, start.elapsed());
+    let Some(seed) = total.failed else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    Ok(one(&args, make, seed))
+}
+
+fn work(
+    args: &Args,
+    make: Make,
+    start: Instant,
+    next: &AtomicU64,
+    is_over: &AtomicBool,
+    total: &Mutex<Total>,
+) {
+    let mut guard = make();
+    let mut unguarded = GUARDS
+        .iter()
+        .find(|(name, _)| *name == "pass-all")
+        .map(|(_, make)| make());
+    let mut judges = Judges::new();
+    let mut mine = Total::default();
+    let limit = args.seconds.map(Duration::from_secs);
+    while !is_over.load(Ordering::Relaxed) {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed - args.from >= args.count || limit.is_some_and(|limit| start.elapsed() >= limit) {
+            break;
+        }
+        judges.is_thorough = Schedule::is_thorough(seed);
+        let schedule = Schedule::new(args.kind(seed), seed);
+        let outcome = schedule.run(&mut *guard, &judges, &mut Trace::default());
+        mine.add(&outcome);
+        if outcome.violation.is_some() {
+            is_over.store(true, Ordering::Relaxed);
+            mine.failed = Some(seed);
+        }
+        if let (true, Some(_), Some(unguarded)) = (args.compare, outcome.taken, &mut unguarded) {
+            let outcome = schedule.run(&mut **unguarded, &judges, &mut Trace::default());
+            mine.unguarded += outcome.taken.unwrap_or_default();
+        }
+    }
+    for (name, count) in guard.transitions() {
+        *mine.transitions.entry(name).or_default() += count;
+    }
+    let mut total = total.lock().unwrap_or_else(|error| error.into_inner());
+    total.merge(mine);
+}
+
+impl Total {
+    fn add(&mut self, outcome: &Outcome) {
+        self.runs += 1;
+        self.served += outcome.served;
+        add(&mut self.counts, &outcome.counts);
+        if let Some(taken) = outcome.taken {
+            self.honest += 1;
+            self.taken += taken;
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.served += other.served;
+        self.honest += other.honest;
+        self.taken += other.taken;
+        self.unguarded += other.unguarded;
+        add(&mut self.counts, &other.counts);
+        for (name, count) in other.transitions {
+            *self.transitions.entry(name).or_default() += count;
+        }
+        // The first of several.
+        self.failed = self.failed.into_iter().chain(other.failed).min();
+    }
+}
+
+fn add(counts: &mut Counts, more: &Counts) {
+    counts.passed += more.passed;
+    counts.dropped += more.dropped;
+    counts.rewritten += more.rewritten;
+    counts.answered += more.answered;
+    counts.replies += more.replies;
+    counts.held += more.held;
+}
+
+fn report(total: &Total, elapsed: Duration) {
+    let rate = total.runs as f64 / elapsed.as_secs_f64();
+    println!(
+        "{} schedules in {:.1} s: {rate:.0} a second",
+        total.runs,
+        elapsed.as_secs_f64()
+    );
+    let Counts {
+        passed,
+        dropped,
+        rewritten,
+        answered,
+        replies,
+        held,
+    } = total.counts;
+    println!(
+        "segments: {passed} passed, {dropped} dropped, {rewritten} changed, {answered} answered"
+    );
+    println!("packets of the server: {replies}, of which {held} held back");
+    println!("requests served: {}", total.served);
+    if total.honest > 0 {
+        let mean = |sum: Duration| sum.as_secs_f64() / total.honest as f64;
+        print!(
+            "honest clients: {}, {:.3} s each",
+            total.honest,
+            mean(total.taken)
+        );
+        if total.unguarded > Duration::ZERO {
+            print!(", without a guard {:.3} s", mean(total.unguarded));
+        }
+        println!();
+    }
+    for (name, count) in &total.transitions {
+        println!("{count:12}  {name}");
+    }
+}
+
+/// Runs a single schedule, and shows why it fails.
+fn one(args: &Args, make: Make, seed: u64) -> ExitCode {
+    let mut guard = make();
+    let mut judges = Judges::new();
+    judges.is_thorough = Schedule::is_thorough(seed);
+    let mut schedule = Schedule::new(args.kind(seed), seed);
+    let mut trace = Trace::kept();
+    let mut outcome = schedule.run(&mut *guard, &judges, &mut trace);
+    if outcome.violation.is_some() && !args.whole {
+        schedule = schedule.shrink(&mut *guard, &judges);
+        trace = Trace::kept();
+        outcome = schedule.run(&mut *guard, &judges, &mut trace);
+    }
+    let Some(violation) = outcome.violation else {
+        if args.verbose {
+            show(&schedule, &trace);
+        }
+        println!(
+            "seed {seed}: all is well, {} requests served",
+            outcome.served
+        );
+        return ExitCode::SUCCESS;
+    };
+    show(&schedule, &trace);
+    println!("seed {seed}: {violation}");
+    ExitCode::FAILURE
+}
+
+fn show(schedule: &Schedule, trace: &Trace) {
+    match schedule {
+        Schedule::Attack(attack) => println!("{:?}\n{:?}", attack.host, attack.policy),
+        Schedule::Honest(honest) => println!("{:?}\n{:?}", honest.host, honest.habits),
+    }
+    for line in trace.lines() {
+        println!("{line}");
+    }
+}

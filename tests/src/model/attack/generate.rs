@@ -1,0 +1,364 @@
+//! From a seed to a schedule.
+
+use std::time::Duration;
+
+use super::{Attack, Crafted, Event, Place, Step};
+use crate::{
+    frame::{ACK, FIN, RST, SYN, URG},
+    model::{
+        guard::Policy,
+        plan::Plan,
+        random::Random,
+        receiver::{Action, Coalescing, Options},
+        world::{Deed, Fate, Host},
+    },
+};
+
+/// TCP options of a SYN that change what follows.
+const FAST_OPEN_REQUEST: [u8; 4] = [34, 2, 1, 1];
+const FAST_OPEN_COOKIE: [u8; 8] = [34, 6, b'b', b'i', b's', b'c', 1, 1];
+const MULTIPATH: [u8; 12] = [30, 12, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+
+/// How much of everything there is in one schedule, in percent: most have a little of some things.
+#[derive(Clone, Copy, Debug)]
+struct Taste {
+    /// Segments that are in order, where the server waits for them.
+    order: usize,
+    /// Bytes of another version.
+    versions: usize,
+    /// Losses and the like behind the guard.
+    faults: usize,
+    /// The same for the server's packets.
+    reply_faults: usize,
+    /// Flags and numbers that are not as they should be.
+    forgery: usize,
+    /// Things that the application does.
+    application: usize,
+    /// Long waits.
+    waits: usize,
+    /// Further attempts to connect.
+    attempts: usize,
+}
+
+impl Taste {
+    fn new(random: &mut Random) -> Self {
+        let mut some = |choices: &[usize]| random.pick(choices);
+        Self {
+            order: some(&[0, 20, 50, 50, 80]),
+            versions: some(&[0, 10, 30, 50, 50]),
+            faults: some(&[0, 10, 25, 50]),
+            reply_faults: some(&[0, 0, 0, 10, 30]),
+            forgery: some(&[0, 0, 0, 5, 20]),
+            application: some(&[0, 0, 5, 20]),
+            waits: some(&[0, 0, 5, 15]),
+            attempts: some(&[0, 0, 0, 0, 10]),
+        }
+    }
+}
+
+struct Generator {
+    random: Random,
+    taste: Taste,
+    plan: Plan,
+    /// Where segments were cut before.
+    cuts: Vec<usize>,
+    steps: Vec<Step>,
+    attempts: usize,
+    attempt: usize,
+}
+
+impl Attack {
+    /// The schedule of this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let taste = Taste::new(&mut random);
+        let plan = Plan::attack(&mut random);
+        let mut generator = Generator {
+            taste,
+            cuts: plan.marks.clone(),
+            plan,
+            steps: Vec::new(),
+            attempts: if taste.attempts > 0 { 3 } else { 1 },
+            attempt: 0,
+            random,
+        };
+        generator.connect();
+        for _ in 0..generator.random.between(1, 14) {
+            generator.step();
+        }
+        generator.finish();
+        generator.attack()
+    }
+}
+
+impl Generator {
+    fn attack(mut self) -> Attack {
+        let random = &mut self.random;
+        let isn = random.pick(&[1_000, 0, u32::MAX - 40, u32::MAX]);
+        let near = random.pick(&[1, 50, 5_000, 1 << 31]);
+        let steps = self.steps.iter().map(|step| step.wait).sum();
+        let ends = random.percent(50).then(|| {
+            let share = random.between(0, 100) as u32;
+            let total: Duration = steps;
+            total * share / 100
+        });
+        let policy = Policy {
+            ends,
+            websocket: random.percent(70),
+        };
+        Attack {
+            host: host(random),
+            policy,
+            plan: self.plan,
+            isns: [isn, isn.wrapping_add(near), isn.wrapping_sub(near)][..self.attempts].to_vec(),
+            steps: self.steps,
+        }
+    }
+
+    /// Connects, mostly as one should.
+    fn connect(&mut self) {
+        let mut syn = self.crafted(Place::Stream(-1), 0);
+        syn.flags = SYN;
+        syn.fate = Fate::Arrives;
+        let options: [&[u8]; 3] = [&FAST_OPEN_REQUEST, &FAST_OPEN_COOKIE, &MULTIPATH];
+        if self.random.percent(5) {
+            syn.options = self.random.pick(&options).to_vec();
+            if self.random.percent(30) {
+                syn.at = Place::Stream(-1);
+                syn.len = self.random.between(1, 40);
+            }
+        }
+        self.push(syn.clone());
+        if self.random.percent(self.taste.attempts) {
+            // Two pairs, and the server takes either if it uses cookies.
+            let other = self.random.below(self.attempts);
+            self.push(Crafted {
+                attempt: other,
+                ..syn
+            });
+            if self.random.percent(50) {
+                self.attempt = other;
+            }
+        }
+        if self.random.percent(80) {
+            let ack = self.crafted(Place::Stream(0), 0);
+            self.push(ack);
+        }
+    }
+
+    fn step(&mut self) {
+        if self.random.percent(self.taste.application) {
+            let deed = self.deed();
+            self.push_event(Event::Application(deed));
+            return;
+        }
+        if self.random.percent(self.taste.attempts) {
+            self.attempt = self.random.below(self.attempts);
+            if self.random.percent(70) {
+                self.connect();
+            }
+        }
+        let crafted = self.segment();
+        let twice = self.random.percent(5).then(|| crafted.clone());
+        self.push(crafted);
+        if let Some(again) = twice {
+            self.push(again);
+        }
+    }
+
+    /// Sends what is missing, so that there is something to be served.
+    fn finish(&mut self) {
+        let version = self.version();
+        let (faults, versions) = (self.taste.faults, self.taste.versions);
+        self.taste.versions = 0;
+        self.taste.forgery = 0;
+        self.taste.faults = faults / 4;
+        for _ in 0..self.random.between(0, 6) {
+            let len = self.random.pick(&[1, 20, 60, 200, 4_000]);
+            let mut crafted = self.crafted(Place::Acked(0), len);
+            if self.random.percent(80) {
+                crafted.version = version;
+            }
+            self.push(crafted);
+        }
+        self.taste.versions = versions;
+        if self.random.percent(30) {
+            let mut fin = self.crafted(Place::Acked(0), 0);
+            fin.flags = ACK | FIN;
+            self.push(fin);
+        }
+    }
+
+    fn segment(&mut self) -> Crafted {
+        let mut crafted = if self.random.percent(self.taste.order) {
+            let len = self.length(0);
+            let offset = if self.random.percent(80) {
+                0
+            } else {
+                self.random.between(0, 20) as i64 - 10
+            };
+            self.crafted(Place::Acked(offset), len)
+        } else {
+            let start = self.cut();
+            let len = self.length(start);
+            self.crafted(Place::Stream(start as i64), len)
+        };
+        if self.random.percent(self.taste.forgery) {
+            self.forge(&mut crafted);
+        } else if self.random.percent(3) {
+            // A probe, or a bare ACK.
+            crafted.len = self.random.below(2);
+            crafted.at = Place::Acked(-1);
+        } else if self.random.percent(3) {
+            crafted.flags |= FIN;
+        }
+        crafted
+    }
+
+    /// Makes something about it wrong.
+    fn forge(&mut self, crafted: &mut Crafted) {
+        let random = &mut self.random;
+        match random.below(12) {
+            0 => crafted.flags = SYN,
+            1 => crafted.flags = SYN | ACK,
+            2 => crafted.flags = FIN | ACK,
+            3 => crafted.flags = RST | ACK,
+            4 => crafted.flags = RST,
+            5 => {
+                crafted.flags |= URG;
+                crafted.urgent = random.between(0, 2 + crafted.len * 2) as u16;
+            }
+            6 => crafted.flags = random.pick(&[0, FIN, URG, SYN | FIN, FIN | RST | ACK]),
+            7 => crafted.acknowledgment = random.between(1, 3_000) as i32,
+            8 => crafted.acknowledgment = -(random.between(1, 100_000) as i32),
+            9 => crafted.at = Place::Acked(random.between(1_000, 100_000) as i64),
+            10 => {
+                crafted.at =
+                    Place::Stream(random.pick(&[-1, -5, -100, 1 << 30, 1 << 31, -(1 << 30)]));
+            }
+            _ => {
+                // A reset where it counts, or almost.
+                crafted.flags = RST | ACK;
+                crafted.len = 0;
+                crafted.at = Place::Acked(random.pick(&[0, 0, 1, -1]));
+            }
+        }
+        if random.percent(30) {
+            crafted.len = 0;
+        }
+    }
+
+    fn crafted(&mut self, at: Place, len: usize) -> Crafted {
+        let version = self.version();
+        Crafted {
+            attempt: self.attempt,
+            at,
+            len,
+            version,
+            flags: ACK,
+            acknowledgment: 0,
+            urgent: 0,
+            options: Vec::new(),
+            fate: self.fate(self.taste.faults),
+            replies: self.fate(self.taste.reply_faults),
+        }
+    }
+
+    /// A version: often the first, or the one that a single site makes.
+    fn version(&mut self) -> u32 {
+        let sites = self.plan.sites.len();
+        if sites == 0 || !self.random.percent(self.taste.versions) {
+            return 0;
+        }
+        if self.random.percent(50) {
+            return 1 << self.random.below(sites);
+        }
+        self.random.next() as u32
+    }
+
+    fn fate(&mut self, percent: usize) -> Fate {
+        if !self.random.percent(percent) {
+            return Fate::Arrives;
+        }
+        match self.random.below(8) {
+            0..3 => Fate::Corrupt,
+            3..6 => Fate::Lost,
+            6 => Fate::Late(Duration::from_millis(self.random.between(1, 300) as u64)),
+            _ => Fate::Twice,
+        }
+    }
+
+    /// Where to cut: where it matters, or was cut before, or next to it, or anywhere.
+    fn cut(&mut self) -> usize {
+        let random = &mut self.random;
+        let cut = match random.below(10) {
+            0 | 1 => random.below(self.plan.bytes.len() + 1),
+            2 => (random.pick(&self.cuts) + random.below(3)).saturating_sub(1),
+            3 => 0,
+            _ => random.pick(&self.cuts),
+        };
+        self.cuts.push(cut);
+        cut
+    }
+
+    fn length(&mut self, start: usize) -> usize {
+        match self.random.below(6) {
+            0 => self.random.between(1, 3),
+            1 => self.random.between(1, 60),
+            2 => self.plan.bytes.len(),
+            _ => self.cut().abs_diff(start).max(1),
+        }
+    }
+
+    fn deed(&mut self) -> Deed {
+        let random = &mut self.random;
+        match random.below(16) {
+            0..4 => Deed::Respond,
+            4 => Deed::Continue,
+            5 => Deed::Refuse,
+            6 | 7 => Deed::Upgrade,
+            8 => Deed::PretendUpgrade,
+            9 | 10 => Deed::Socket(Action::Pause),
+            11 | 12 => Deed::Socket(Action::Read),
+            13 => Deed::Socket(Action::Shutdown),
+            14 => Deed::Socket(Action::Close),
+            _ => Deed::Socket(Action::Abort),
+        }
+    }
+
+    fn push(&mut self, crafted: Crafted) {
+        self.push_event(Event::Send(crafted));
+    }
+
+    fn push_event(&mut self, event: Event) {
+        let wait = if self.random.percent(self.taste.waits) {
+            let seconds = [0.3, 0.9, 1.2, 2.0, 4.0, 60.0, 400.0, 10_000.0];
+            Duration::from_secs_f64(self.random.pick(&seconds))
+        } else {
+            Duration::from_millis(self.random.pick(&[0, 1, 5, 50]))
+        };
+        self.steps.push(Step { wait, event });
+    }
+}
+
+/// A server; mostly as Linux is.
+pub(in crate::model) fn host(random: &mut Random) -> Host {
+    let buffer = random.pick(&[65_535, 65_535, 65_535, 4_096, 1_000, 200]);
+    if random.percent(15) {
+        return Host::Smol {
+            buffer,
+            seed: random.next(),
+        };
+    }
+    Host::Linux(Options {
+        isn: random.pick(&[5_000_000, 0, u32::MAX, u32::MAX - 60]),
+        cookies: random.percent(20),
+        fast_open: random.percent(10),
+        multipath: random.percent(10),
+        buffer,
+        segments_per_ack: random.pick(&[1, 1, 2, 100]),
+        strict_window: random.percent(50),
+        coalescing: random.pick(&[Coalescing::Never, Coalescing::Neighbour, Coalescing::Any]),
+    })
+}

@@ -1,0 +1,19 @@
+//! Guards to try the simulation with: two that are wrong, and one that is plainly right and of no use.
+
+mod hold;
+mod naive;
+
+pub use hold::ReassembleAndHold;
+pub use naive::{NaiveSegmentGuard, PassAll};
+
+use super::guard::Guard;
+
+/// Makes a guard.
+pub type Make = fn() -> Box<dyn Guard>;
+
+/// The guards that can be tried out, by name.
+pub const GUARDS: [(&str, Make); 3] = [
+    ("hold", || Box::new(ReassembleAndHold::default())),
+    ("naive", || Box::new(NaiveSegmentGuard)),
+    ("pass-all", || Box::new(PassAll)),
+];

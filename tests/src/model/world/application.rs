@@ -1,0 +1,98 @@
+//! The application behind the server's TCP: what it says, and when it reads its stream otherwise.
+
+use crate::model::{
+    parsers::{Naive, Parser as _, ServedRequest},
+    receiver::{Action, Receiver},
+};
+
+/// What an application does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Deed {
+    /// Something with its socket that has nothing to do with HTTP.
+    Socket(Action),
+    /// Answers with something.
+    Respond,
+    /// Asks for the body (`100 Continue`).
+    Continue,
+    /// Turns down a request whose body has not begun, and takes what comes next for another request.
+    Refuse,
+    /// Upgrades the connection, if its last request asks for it: what follows is no HTTP.
+    Upgrade,
+    /// Says that it does, and goes on reading requests.
+    PretendUpgrade,
+}
+
+/// From some byte on, the stream is read otherwise.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Turn {
+    /// There begins another request.
+    Request(usize),
+    /// There HTTP ends.
+    Opaque(usize),
+}
+
+/// The application.
+#[derive(Clone, Debug, Default)]
+pub struct Application {
+    /// For each connection, where its stream is read otherwise.
+    turns: Vec<Vec<Turn>>,
+}
+
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+const REFUSAL: &[u8] = b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n";
+const UPGRADE: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+impl Application {
+    /// Where the connection of that number is read otherwise, in order.
+    #[must_use]
+    pub fn turns(&self, connection: usize) -> &[Turn] {
+        self.turns.get(connection).map_or(&[], |turns| turns)
+    }
+
+    /// What it does with its socket; nothing if it is not the time for the deed.
+    pub(super) fn action(&mut self, deed: &Deed, receiver: &dyn Receiver) -> Option<Action> {
+        let number = receiver.connections().len().checked_sub(1)?;
+        self.turns.resize(number + 1, Vec::new());
+        let stream = receiver.stream();
+        let bytes = match deed {
+            Deed::Socket(action) => return Some(action.clone()),
+            Deed::Respond => RESPONSE,
+            Deed::Continue => CONTINUE,
+            Deed::PretendUpgrade => UPGRADE,
+            Deed::Refuse => {
+                let (waiting, head) = self.last(number, stream)?;
+                let is_time = !waiting.is_complete && waiting.head_end == stream.len();
+                if !is_time || !head.contains("\nexpect: 100-continue\r") {
+                    return None;
+                }
+                self.turns[number].push(Turn::Request(stream.len()));
+                REFUSAL
+            }
+            Deed::Upgrade => {
+                let (last, head) = self.last(number, stream)?;
+                if !head.contains("\nupgrade: websocket\r") {
+                    return None;
+                }
+                self.turns[number].push(Turn::Opaque(last.head_end));
+                UPGRADE
+            }
+        };
+        Some(Action::Write(bytes.to_vec()))
+    }
+
+    /// The last request of which the application has read the head, and its fields.
+    fn last(&self, connection: usize, stream: &[u8]) -> Option<(ServedRequest, String)> {
+        let start = match self.turns[connection].last() {
+            None => 0,
+            Some(Turn::Request(at)) => *at,
+            Some(Turn::Opaque(_)) => return None,
+        };
+        let mut last = Naive.served(stream.get(start..)?, false).pop()?;
+        last.head_end += start;
+        let heads = String::from_utf8_lossy(&stream[..last.head_end]).to_lowercase();
+        let fields = heads.rsplit(" http/1.").next()?.to_owned();
+        Some((last, fields))
+    }
+}
