@@ -4,10 +4,13 @@
 pub mod conversation;
 pub mod frame;
 #[cfg(feature = "agent")]
+pub mod ground;
 pub mod guard;
 pub mod host;
 pub mod model;
+pub mod raw;
 pub mod request;
 #[cfg(feature = "agent")]
 pub mod rows;
 pub mod said;
+pub mod servers;

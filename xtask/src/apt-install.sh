@@ -23,7 +23,7 @@ if { [ ! -e "$policy" ] && [ ! -L "$policy" ]; } || grep -qsF "$mark" "$policy";
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    printf '#!/bin/sh\n# %s\ncase "$*" in *nginx*) exit 101 ;; esac\n' "$mark" >"$policy"
+    printf '#!/bin/sh\n# %s\ncase "$*" in *nginx* | *haproxy*) exit 101 ;; esac\n' "$mark" >"$policy"
     chmod 755 "$policy"
 fi
 
@@ -34,14 +34,16 @@ apt install -y --no-install-recommends --no-remove "$@" || {
     apt install -y --no-install-recommends --no-remove "$@"
 }
 
-case " $* " in
-*' nginx '*)
+for service in haproxy nginx; do
+    case " $* " in
+    *" $service "*) ;;
+    *) continue ;;
+    esac
     # The tests start their own.
-    invoke-rc.d --quiet nginx stop >/dev/null 2>&1 || true
+    invoke-rc.d --quiet "$service" stop >/dev/null 2>&1 || true
     if command -v systemctl >/dev/null; then
-        systemctl --quiet disable nginx.service
+        systemctl --quiet disable "$service.service"
     elif command -v update-rc.d >/dev/null; then
-        update-rc.d nginx disable
+        update-rc.d "$service" disable
     fi
-    ;;
-esac
+done

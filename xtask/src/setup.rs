@@ -37,7 +37,7 @@ struct Tool {
     is_there: fn() -> bool,
 }
 
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 9] = [
     Tool {
         package: "curl",
         why: "the tests' client",
@@ -47,6 +47,11 @@ const TOOLS: [Tool; 7] = [
         package: "gcc",
         why: "links programs and compiles the bundled SQLite",
         is_there: || process::find("cc").is_some(),
+    },
+    Tool {
+        package: "haproxy",
+        why: "one of the servers that attacks are tried on; its own service stays off",
+        is_there: || process::find("haproxy").is_some(),
     },
     Tool {
         package: "iproute2",
@@ -62,6 +67,11 @@ const TOOLS: [Tool; 7] = [
         package: "nginx",
         why: "the tests' server; its own service stays off",
         is_there: || process::find("nginx").is_some(),
+    },
+    Tool {
+        package: "nodejs",
+        why: "one of the servers that attacks are tried on",
+        is_there: || process::find("node").is_some(),
     },
     Tool {
         package: "pkg-config",

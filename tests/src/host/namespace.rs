@@ -6,6 +6,7 @@ use std::{
     os::unix::process::CommandExt as _,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
+    thread,
 };
 
 use anyhow::Result;
@@ -60,6 +61,24 @@ impl Namespace {
             command.pre_exec(enter);
         }
         command
+    }
+
+    /// Does something on a thread that is in the namespace. Sockets made there stay in it.
+    ///
+    /// # Errors
+    /// If the namespace cannot be entered.
+    ///
+    /// # Panics
+    /// If `what` does.
+    pub fn within<T: Send>(&self, what: impl FnOnce() -> T + Send) -> Result<T> {
+        let enter = || {
+            if let Some(path) = self.path() {
+                setns(fs::File::open(path)?, CloneFlags::CLONE_NEWNET)?;
+            }
+            Ok(what())
+        };
+        thread::scope(|scope| scope.spawn(enter).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
     /// The file that stands for it; none for the one this process is in.

@@ -1,0 +1,159 @@
+//! Where attacks are tried: real servers behind the guard, a wire to them, and tokens.
+
+mod logs;
+
+use std::{
+    fmt::Write as _,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use anyhow::{Result, ensure};
+
+use crate::{
+    host::{Agent, Pair, run},
+    raw::Wire,
+    said::say,
+    servers::{Door, Servers},
+};
+
+pub use logs::Logs;
+
+/// Servers, the guard before them, and everything to attack them with.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    /// The hosts.
+    pub pair: &'a Pair,
+    /// The client's end of the cable.
+    pub wire: Wire,
+    /// The servers, on the other end.
+    pub servers: Servers,
+    agent: Option<Agent<'a>>,
+    /// A valid token.
+    pub good: String,
+    /// A revoked one of the same length.
+    pub revoked: String,
+}
+
+/// The guard's two hooks.
+pub const HOOKS: [&str; 2] = ["tc", "xdp"];
+
+/// A token that is revoked everywhere, by its text in the catalogue.
+pub const REVOKED: &str = "REVOKEDTOK";
+/// What stands for a valid one there.
+pub const GOOD: &str = "GOODTOK";
+
+impl<'a> Ground<'a> {
+    /// Sets it up, with the guard on this hook.
+    ///
+    /// # Errors
+    /// If something does not start.
+    pub fn guarded(pair: &'a Pair, hook: &str) -> Result<Self> {
+        Self::guarded_with(pair, hook, "")
+    }
+
+    /// The same with these lines for each service.
+    ///
+    /// # Errors
+    /// If something does not start.
+    pub fn guarded_with(pair: &'a Pair, hook: &str, lines: &str) -> Result<Self> {
+        let mut ground = Self::unguarded(pair)?;
+        let mut sections = format!("[datapath]\ninterfaces = [\"eth0\"]\nhook = \"{hook}\"\n");
+        for (door, name, header) in [
+            (Door::Web, "web", "authorization"),
+            (Door::Keys, "keys", "x-api-key"),
+        ] {
+            let listen = Servers::listen(door);
+            write!(
+                sections,
+                "[[service]]\nname = \"{name}\"\nlisten = {listen}\nheader = \"{header}\"\n{lines}"
+            )?;
+        }
+        let agent = Agent::start(&pair.server, &sections)?;
+        (_, ground.good) = agent.issue(&[])?;
+        let (id, revoked) = agent.issue(&[])?;
+        agent.tell(["revoke", &id])?;
+        ground.revoked = revoked;
+        let foreign = say(
+            &mut agent.command(["revoke", "--stdin", "--yes"]),
+            &format!("{REVOKED}\n"),
+        )?;
+        ensure!(foreign.code == Some(0), "{foreign:?}");
+        ground.agent = Some(agent);
+        Ok(ground)
+    }
+
+    /// Without a guard, to see what an attack is worth.
+    ///
+    /// # Errors
+    /// If something does not start.
+    pub fn unguarded(pair: &'a Pair) -> Result<Self> {
+        Ok(Self {
+            pair,
+            wire: Wire::open(pair)?,
+            servers: Servers::start(&pair.server)?,
+            agent: None,
+            good: format!("tka_{}", "g".repeat(44)),
+            revoked: format!("tka_{}", "r".repeat(44)),
+        })
+    }
+
+    /// The agent before the servers.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn agent(&self) -> &Agent<'a> {
+        self.agent.as_ref().expect("it is guarded")
+    }
+
+    /// What became of all that was sent, once it has arrived.
+    ///
+    /// # Errors
+    /// If a log cannot be read.
+    pub fn logs(&self) -> Result<Logs> {
+        Logs::read(self)
+    }
+}
+
+/// Sets a variable of a server's network, below `net`.
+///
+/// # Errors
+/// If there is no such variable.
+pub fn set(pair: &Pair, variable: &str, value: &str) -> Result<()> {
+    let script = format!("echo {value} > /proc/sys/net/{variable}");
+    run(pair.server.command("sh").args(["-c", &script])).map(drop)
+}
+
+/// Does `work` with each of the items, many at a time: they mostly wait. The results come in their order.
+///
+/// # Panics
+/// If `work` does.
+pub fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    const AT_A_TIME: usize = 40;
+    let next = AtomicUsize::new(0);
+    let results: Vec<_> = items.iter().map(|_| Mutex::new(None)).collect();
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME.min(items.len()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(at) else { return };
+                    let result = work(item);
+                    *results[at].lock().expect("it is this thread's alone") = Some(result);
+                }
+            });
+        }
+    });
+    results
+        .into_iter()
+        .map(|result| {
+            result
+                .into_inner()
+                .expect("no thread panicked")
+                .expect("all was done")
+        })
+        .collect()
+}

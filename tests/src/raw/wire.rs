@@ -1,0 +1,194 @@
+//! One end of the cable.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    io::{self, IoSliceMut},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::{AsRawFd as _, OwnedFd},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU16, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    thread::{self, JoinHandle},
+};
+
+use anyhow::{Context as _, Result};
+use nix::{
+    errno::Errno,
+    ifaddrs::getifaddrs,
+    sys::{
+        socket::{
+            AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvmsg,
+            send, setsockopt, socket, sockopt,
+        },
+        time::{TimeVal, TimeValLike as _},
+    },
+};
+
+use super::{Arrived, Peer};
+use crate::host::{Namespace, Pair, run};
+
+/// Where frames are sent and seen as they are.
+pub struct Wire {
+    link: Arc<Link>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// What peers and segments share.
+pub(super) struct Link {
+    socket: OwnedFd,
+    /// Ethernet addresses: the client host's, the server's.
+    pub(super) client: [u8; 6],
+    pub(super) server: [u8; 6],
+    peers: Mutex<HashMap<SocketAddr, Sender<Arrived>>>,
+    count: AtomicU16,
+    is_over: AtomicBool,
+}
+
+/// Longer than any frame: the kernel hands over what segmentation offload would have cut.
+const LONGEST: usize = 1 << 17;
+
+impl Wire {
+    /// Opens the client's end, and has the server answer the peers over it.
+    ///
+    /// # Errors
+    /// If this is not root, or `ip` fails.
+    pub fn open(pair: &Pair) -> Result<Self> {
+        for (family, peers, client) in [
+            ("-4", "10.78.0.0/16", "10.77.0.1"),
+            ("-6", "fd78::/64", "fd77::1"),
+        ] {
+            let mut ip = pair.server.command("ip");
+            run(ip.args([family, "route", "replace", peers, "via", client]))?;
+        }
+        let server = ethernet(&pair.server)?;
+        let client = ethernet(&pair.client)?;
+        let socket = pair.client.within(|| listen(&client))??;
+        let link = Arc::new(Link {
+            socket,
+            client: client.addr().context("an Ethernet address")?,
+            server: server.addr().context("an Ethernet address")?,
+            peers: Mutex::default(),
+            count: AtomicU16::new(0),
+            is_over: AtomicBool::new(false),
+        });
+        let reader = Arc::clone(&link);
+        Ok(Self {
+            link,
+            reader: Some(thread::spawn(move || reader.read())),
+        })
+    }
+
+    /// A new peer for this server, with an address that none had before it.
+    ///
+    /// # Errors
+    /// If there were 65,535 of them.
+    pub fn peer(&self, server: SocketAddr) -> Result<Peer> {
+        let number = self.link.count.fetch_add(1, Ordering::Relaxed);
+        let number = number.checked_add(1).context("peers have run out")?;
+        let [high, low] = number.to_be_bytes();
+        let address: IpAddr = match server.ip() {
+            IpAddr::V4(_) => Ipv4Addr::new(10, 78, high, low).into(),
+            IpAddr::V6(_) => Ipv6Addr::new(0xfd78, 0, 0, 0, 0, 0, 0, number).into(),
+        };
+        let client = SocketAddr::new(address, 40_000 + number % 20_000);
+        Ok(Peer::new(Arc::clone(&self.link), client, server))
+    }
+}
+
+impl Link {
+    pub(super) fn send(&self, frame: &[u8]) -> Result<()> {
+        send(self.socket.as_raw_fd(), frame, MsgFlags::empty())
+            .with_context(|| format!("cannot send a frame of {} bytes", frame.len()))?;
+        Ok(())
+    }
+
+    /// Has what arrives for this address put aside.
+    pub(super) fn register(&self, address: SocketAddr) -> Receiver<Arrived> {
+        let (sender, receiver) = mpsc::channel();
+        self.peers().insert(address, sender);
+        receiver
+    }
+
+    pub(super) fn forget(&self, address: SocketAddr) {
+        self.peers().remove(&address);
+    }
+
+    fn peers(&self) -> std::sync::MutexGuard<'_, HashMap<SocketAddr, Sender<Arrived>>> {
+        self.peers.lock().expect("nobody panics with it")
+    }
+
+    fn read(&self) {
+        let mut frame = vec![0; LONGEST];
+        while !self.is_over.load(Ordering::Relaxed) {
+            let mut parts = [IoSliceMut::new(&mut frame)];
+            let received =
+                recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut parts, None, MsgFlags::empty());
+            let length = match received {
+                Ok(message) => message.bytes,
+                Err(Errno::EAGAIN | Errno::EINTR) => continue,
+                // The interface is gone, and with it the test.
+                Err(_) => return,
+            };
+            let Some((address, arrived)) = Arrived::read(&frame[..length]) else {
+                continue;
+            };
+            if let Some(peer) = self.peers().get(&address) {
+                // A peer that has just gone needs it no more.
+                let _ = peer.send(arrived);
+            }
+        }
+    }
+}
+
+/// Every frame of the interface, without end of patience for the reader.
+fn listen(interface: &LinkAddr) -> io::Result<OwnedFd> {
+    let socket = socket(
+        AddressFamily::Packet,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::EthAll,
+    )?;
+    bind(socket.as_raw_fd(), interface)?;
+    setsockopt(&socket, sockopt::RcvBufForce, &(32 << 20))?;
+    setsockopt(
+        &socket,
+        sockopt::ReceiveTimeout,
+        &TimeVal::milliseconds(100),
+    )?;
+    Ok(socket)
+}
+
+/// The link-level address of `eth0`.
+fn ethernet(host: &Namespace) -> Result<LinkAddr> {
+    let addresses = host.within(|| getifaddrs().map(Vec::from_iter))??;
+    addresses
+        .into_iter()
+        .filter(|address| address.interface_name == "eth0")
+        .find_map(|address| address.address?.as_link_addr().copied())
+        .context("there is no eth0")
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.link.is_over.store(true, Ordering::Relaxed);
+        if let Some(reader) = self.reader.take() {
+            // If it panicked, that was printed.
+            let _ = reader.join();
+        }
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.link.fmt(f)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").finish_non_exhaustive()
+    }
+}
