@@ -14,8 +14,7 @@ function tell(request) {
             credentials.push(request.rawHeaders[i + 1]);
         }
     }
-    const { remoteAddress, remotePort } = request.socket;
-    const parts = [`${remoteAddress} ${remotePort}`, "200", `${request.method} ${request.url}`, ...credentials];
+    const parts = [request.socket.peer, "200", `${request.method} ${request.url}`, ...credentials];
     const line = parts.map((part) => JSON.stringify(part).slice(1, -1)).join("\t");
     fs.writeSync(log, line + "\n");
 }
@@ -26,6 +25,10 @@ for (const port of ports) {
         request.resume();
         request.on("end", () => response.end("ok"));
         request.on("error", () => {});
+    });
+    server.on("connection", (socket) => {
+        // Later there may be none: of a connection that was reset the kernel knows it no more.
+        socket.peer = `${socket.remoteAddress ?? "::"} ${socket.remotePort ?? 0}`;
     });
     server.on("connect", (request, socket) => {
         tell(request);

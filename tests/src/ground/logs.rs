@@ -47,6 +47,14 @@ impl Logs {
             .filter(|entry| entry.bears(&self.revoked) || entry.bears(REVOKED))
     }
 
+    /// Revoked requests of which the server could not tell who sent them, because their connections were reset.
+    pub fn revoked_of_nobody(&self) -> impl Iterator<Item = &Entry> {
+        let nobody = SocketAddr::from(([0_u16; 8], 0));
+        Make::ALL
+            .into_iter()
+            .flat_map(move |make| self.revoked(make, nobody))
+    }
+
     /// Those of them that bear the valid one.
     pub fn good(&self, make: Make, peer: SocketAddr) -> impl Iterator<Item = &Entry> {
         self.requests(make, peer)

@@ -26,6 +26,11 @@ pub(crate) use play::{Case, Play};
 /// Those the catalogue only describes; they are tried elsewhere.
 const DESCRIBED: [&str; 3] = ["A184", "A185", "A190"];
 
+/// Those in which no server gets anything, with or without a guard.
+const HARMLESS: [&str; 9] = [
+    "A30", "A73", "A78", "A78d", "A79", "A80", "A135", "A140", "A127",
+];
+
 #[test]
 fn none_is_left_out() {
     let here: BTreeSet<_> = cases()
@@ -61,6 +66,18 @@ fn cases() -> Vec<&'static Case> {
 #[test]
 fn sockets_get_what_was_measured() -> anyhow::Result<()> {
     run::measured(&cases())
+}
+
+#[test]
+fn requests_get_to_an_unguarded_server() -> anyhow::Result<()> {
+    let successful = run::successful(&cases())?;
+    let rest: Vec<_> = cases()
+        .into_iter()
+        .map(|case| case.id)
+        .filter(|id| !successful.contains(id))
+        .collect();
+    assert_eq!(rest, HARMLESS);
+    Ok(())
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Playing all of them, and what must come of it.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+};
 
 use anyhow::{Context as _, Result};
 use token_agent_tests::{
@@ -137,7 +140,30 @@ pub(crate) fn guarded_where(variables: &[(&str, &str)], hook: &str, cases: &[&Ca
     Ok(())
 }
 
+/// In requests and without a guard: which cases bring a revoked one to a server, in one of the roles.
+pub(crate) fn successful(cases: &[&Case]) -> Result<BTreeSet<&'static str>> {
+    let pair = Pair::new()?;
+    let ground = Ground::unguarded(&pair)?;
+    let (played, logs) = play_all(&ground, cases)?;
+    Ok(played
+        .iter()
+        .filter(|played| logs.heard_revoked(played.peer))
+        .map(|played| played.case.id)
+        .collect())
+}
+
 fn failures(ground: &Ground<'_>, cases: &[&Case]) -> Result<Vec<String>> {
+    let (played, logs) = play_all(ground, cases)?;
+    let strays = logs.revoked_of_nobody();
+    Ok(played
+        .iter()
+        .filter_map(|played| played.failure(&logs))
+        .chain(strays.map(|entry| format!("a revoked request was served: {entry:?}")))
+        .collect())
+}
+
+/// Each case in all roles at all servers.
+fn play_all<'a>(ground: &Ground<'_>, cases: &[&'a Case]) -> Result<(Vec<Played<'a>>, Logs)> {
     let mut jobs = Vec::new();
     for &case in cases {
         let servers = if case.is_slow { &[][..] } else { &Make::ALL };
@@ -153,12 +179,8 @@ fn failures(ground: &Ground<'_>, cases: &[&Case]) -> Result<Vec<String>> {
     let played = each(&jobs, |&(case, target, roles)| {
         play(ground, case, target, roles)
     });
-    let played = played.into_iter().collect::<Result<Vec<_>>>()?;
-    let logs = ground.logs()?;
-    Ok(played
-        .iter()
-        .filter_map(|played| played.failure(&logs))
-        .collect())
+    let played = played.into_iter().collect::<Result<_>>()?;
+    Ok((played, ground.logs()?))
 }
 
 /// What passes the guard has arrived in that time.

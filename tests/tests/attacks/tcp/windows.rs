@@ -14,8 +14,9 @@ pub(super) const CASES: &[Case] = &[
     Case::new("A45", "aaaaa", |play| {
         play.decoy(-5..0).send()?;
         play.real(0..5).send()
-    }),
-    Case::new("A46", "aaaaa", |play| play.real(-3..5).send()),
+    })
+    .hostile(),
+    Case::new("A46", "aaaaa", |play| play.real(-3..5).send()).hostile(),
     Case::new("A88", "aaaaabbbbb", |play| {
         play.real(0..5).send()?;
         play.peer.segment(ACK, play.at(5) - 1, b"").send()?;
@@ -43,11 +44,12 @@ pub(super) const CASES: &[Case] = &[
             play.decoy(500 * segment..500 * (segment + 1)).send()?;
         }
         // What the server's buffer did not take, it takes when that was read.
-        play.peer.pause(Duration::from_millis(1_200))?;
-        let acked = play.peer.acked()?.cast_signed();
-        (acked..3_500)
-            .step_by(500)
-            .try_for_each(|at| play.real(at..3_500.min(at + 500)).send())
+        play.peer.pause(Duration::from_millis(1_500))?;
+        for at in (play.peer.acked()?.cast_signed()..3_500).step_by(500) {
+            play.real(at..3_500.min(at + 500)).send()?;
+            play.peer.pause(Duration::from_millis(50))?;
+        }
+        Ok(())
     })
     .times(3_500)
     .slow(),
