@@ -116,7 +116,7 @@ impl Servers {
     /// # Errors
     /// If a line of the log is none.
     pub fn requests(&self, make: Make) -> Result<Vec<Entry>> {
-        log::requests(&self.dir.path().join(format!("{}.log", make.name())))
+        log::requests(make, &self.dir.path().join(format!("{}.log", make.name())))
     }
 
     /// What the one without HTTP got on each connection.

@@ -28,6 +28,7 @@ for (const port of ports) {
     });
     server.on("connection", (socket) => {
         // Later there may be none: of a connection that was reset the kernel knows it no more.
+        socket.on("error", () => {});
         socket.peer = `${socket.remoteAddress ?? "::"} ${socket.remotePort ?? 0}`;
     });
     server.on("connect", (request, socket) => {
@@ -38,7 +39,6 @@ for (const port of ports) {
         tell(request);
         if (request.headers.upgrade === "websocket") {
             socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-            socket.on("error", () => {});
             // What comes now is no request; it comes back as it is.
             socket.pipe(socket);
         } else {

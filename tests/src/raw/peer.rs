@@ -90,9 +90,7 @@ impl Peer {
     /// # Errors
     /// If the server does not answer.
     pub fn connect(&mut self) -> Result<()> {
-        self.syn().send()?;
-        ensure!(self.is_offered()?, "the server does not answer a SYN");
-        self.ack().send()
+        self.connect_with(&[])
     }
 
     /// The same with these TCP options on the SYN; if timestamps are among
@@ -101,8 +99,16 @@ impl Peer {
     /// # Errors
     /// If the server does not answer.
     pub fn connect_with(&mut self, options: &[u8]) -> Result<()> {
-        self.syn().tcp_options(options).send()?;
-        ensure!(self.is_offered()?, "the server does not answer a SYN");
+        const TRIES: usize = 5;
+        let syn = self.syn().tcp_options(options);
+        let mut is_offered = false;
+        for _ in 0..TRIES {
+            if !is_offered {
+                syn.send()?;
+                is_offered = self.is_offered()?;
+            }
+        }
+        ensure!(is_offered, "{} does not answer a SYN", self.server);
         self.use_timestamps();
         self.ack().send()
     }
@@ -123,7 +129,9 @@ impl Peer {
     /// If the wire is gone.
     pub fn is_offered(&mut self) -> Result<bool> {
         let before = self.offers.len();
-        self.wait(Duration::from_secs(2), |peer| peer.offers.len() > before)
+        self.wait(Duration::from_millis(600), |peer| {
+            peer.offers.len() > before
+        })
     }
 
     /// Has all further segments carry timestamps, if the last SYN-ACK did.
@@ -276,17 +284,21 @@ impl Peer {
         self.wait(time, |_| false).map(drop)
     }
 
-    /// Waits for an answer's beginning or a reset, but not for long: what
+    /// Waits for an answer, but not for long, and then until the server says no more: what
     /// passed the guard is answered in a fraction of that.
     ///
     /// # Errors
     /// If the wire is gone.
     pub fn settle(&mut self) -> Result<()> {
         const LONG_ENOUGH: Duration = Duration::from_millis(300);
-        self.wait(LONG_ENOUGH, |peer| {
-            peer.is_answered() || peer.end == Some(End::Reset)
-        })
-        .map(drop)
+        const QUIET: Duration = Duration::from_millis(150);
+        self.wait(LONG_ENOUGH, |peer| peer.is_answered() || peer.end.is_some())?;
+        let mut seen = 0;
+        while self.received.len() > seen && self.end != Some(End::Reset) {
+            seen = self.received.len();
+            self.wait(QUIET, |peer| peer.received.len() > seen)?;
+        }
+        Ok(())
     }
 
     fn take(&mut self, arrived: Arrived) -> Result<()> {

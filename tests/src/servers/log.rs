@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
+use super::Make;
+
 /// A request that an application got.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -32,7 +34,7 @@ impl Entry {
 pub type Heard = HashMap<SocketAddr, (Vec<u8>, String)>;
 
 /// Those that were answered with success: what a server refuses reaches no application.
-pub(super) fn requests(path: &Path) -> Result<Vec<Entry>> {
+pub(super) fn requests(make: Make, path: &Path) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for line in lines(path)?.lines() {
         let mut parts = line.split('\t');
@@ -45,7 +47,14 @@ pub(super) fn requests(path: &Path) -> Result<Vec<Entry>> {
             entries.push(Entry {
                 peer: address(peer).with_context(|| line.to_owned())?,
                 request: request.into(),
-                credentials: parts.map(str::to_owned).collect(),
+                credentials: parts
+                    .map(|text| match make {
+                        Make::Haproxy => {
+                            bytes(text).map(|bytes| String::from_utf8_lossy(&bytes).into())
+                        }
+                        Make::Nginx | Make::Node | Make::Python => Ok(text.to_owned()),
+                    })
+                    .collect::<Result<_>>()?,
             });
         }
     }
@@ -56,7 +65,7 @@ pub(super) fn heard(path: &Path) -> Result<Heard> {
     let mut heard = Heard::new();
     for line in lines(path)?.lines() {
         let (peer, what) = line.split_once('\t').context("a tab")?;
-        let (bytes, end) = heard
+        let (heard, end) = heard
             .entry(address(peer).with_context(|| line.to_owned())?)
             .or_insert_with(|| (Vec::new(), "open".into()));
         if matches!(what, "fin" | "reset") {
@@ -64,12 +73,21 @@ pub(super) fn heard(path: &Path) -> Result<Heard> {
         } else {
             // A connection after the last one's end, from the same address.
             *end = "open".into();
-            for at in (0..what.len()).step_by(2) {
-                bytes.push(u8::from_str_radix(&what[at..at + 2], 16)?);
-            }
+            heard.extend(bytes(what)?);
         }
     }
     Ok(heard)
+}
+
+/// From hexadecimal; nothing if it is none.
+fn bytes(text: &str) -> Result<Vec<u8>> {
+    if !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Ok(Vec::new());
+    }
+    text.as_bytes()
+        .chunks(2)
+        .map(|digits| Ok(u8::from_str_radix(str::from_utf8(digits)?, 16)?))
+        .collect()
 }
 
 /// Without the last one if that is being written.

@@ -6,4 +6,5 @@
 //! application gets a complete request with a revoked token.
 
 mod catalogue;
+mod requests;
 mod tcp;
