@@ -8,7 +8,7 @@ use token_agent_common::reason::Reason;
 use crate::{
     frame::{ACK, DATA, Frame, RST, SYN},
     guard::Guard,
-    rows::orders,
+    rows::{address, orders},
 };
 
 /// A connection to [`ORDERS`](crate::rows::ORDERS).
@@ -31,13 +31,38 @@ pub struct Conversation<'a> {
 /// was, where it passed.
 pub type Outcome = std::result::Result<Option<Reason>, Option<Reason>>;
 
+/// It passed, and nothing was counted.
+pub const PASSED: Outcome = Ok(None);
+
+/// It passed, with a request that is allowed.
+pub const ALLOWED: Outcome = Ok(Some(Reason::Allowed));
+
+/// It was dropped.
+pub const fn dropped(reason: Reason) -> Outcome {
+    Err(Some(reason))
+}
+
 impl<'a> Conversation<'a> {
     /// A connection from `port`, open.
     ///
     /// # Errors
     /// The kernel's.
     pub fn open(guard: &'a mut Guard, program: Program, port: u16) -> Result<Self> {
-        let mut conversation = Self::closed(guard, program, port);
+        Self::closed(guard, program, port).opened()
+    }
+
+    /// An open connection to one of the services of [`rows`](crate::rows).
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open_to(guard: &'a mut Guard, program: Program, service: u32) -> Result<Self> {
+        let mut conversation = Self::closed(guard, program, 1);
+        conversation.frame.server = address(&format!("10.0.0.{}", service + 4));
+        conversation.opened()
+    }
+
+    fn opened(self) -> Result<Self> {
+        let mut conversation = self;
         conversation.server(RST, 0, 0, "")?;
         conversation.offer()?;
         assert_eq!(conversation.send(0, "")?, Ok(None), "the handshake passes");

@@ -4,88 +4,46 @@ use anyhow::Result;
 use token_agent::datapath::ServiceNumber;
 use token_agent_common::{abi::Mode, reason::Reason};
 use token_agent_tests::{
-    frame::{DATA, Frame, SYN, URG},
+    conversation::{Conversation, PASSED},
+    frame::{DATA, Frame, URG},
     guard::{HOUR, now},
-    rows::{ORDERS, PROGRAMS, Row, WATCHED, address, bearer, check_in_order, guard, orders},
+    rows::{ORDERS, PROGRAMS, WATCHED, address, bearer, guard, orders},
 };
 
 #[test]
 fn monitored_services_let_everything_pass_and_count_it() -> Result<()> {
     let mut guard = guard()?;
-    let watched = |client_port, payload: &str| Frame {
-        client_port,
-        ..Frame::new(address("10.0.0.7"), 8080, payload)
-    };
-    let row = |what, frame, reasons: &[(Reason, u64)]| -> Row {
-        let counted = reasons
-            .iter()
-            .map(|(reason, n)| (WATCHED, false, *reason, *n))
-            .collect();
-        (what, frame, true, counted)
-    };
     let good = bearer("good");
     let revoked = bearer("revoked");
-    check_in_order(
-        &mut guard,
-        &[
-            row("allowed", watched(1, &good), &[(Reason::Allowed, 1)]),
-            row("revoked", watched(1, &revoked), &[(Reason::Revoked, 1)]),
-            row(
-                "both",
-                watched(1, &(revoked.clone() + &good)),
-                &[(Reason::Allowed, 1), (Reason::Revoked, 1)],
-            ),
-            row(
-                "garbage",
-                watched(2, "garbage\r\n"),
-                &[(Reason::Malformed, 1)],
-            ),
-            row(
-                "what follows garbage",
-                watched(2, &good),
-                &[(Reason::Unjudged, 1)],
-            ),
-            row(
-                "a new connection",
-                Frame {
-                    flags: SYN,
-                    ..watched(2, "")
-                },
-                &[],
-            ),
-            row(
-                "is judged again",
-                watched(2, &good),
-                &[(Reason::Allowed, 1)],
-            ),
-            row(
-                "half a head",
-                watched(3, &good[..30]),
-                &[(Reason::Undecided, 1)],
-            ),
-            row(
-                "the other half",
-                watched(3, &good[30..]),
-                &[(Reason::Unjudged, 1)],
-            ),
-            row(
-                "urgent",
-                Frame {
-                    flags: DATA | URG,
-                    ..watched(4, &good)
-                },
-                &[(Reason::BadPacket, 1)],
-            ),
-            row(
-                "close",
-                Frame {
-                    flags: SYN,
-                    ..watched(3, "")
-                },
-                &[],
-            ),
-        ],
-    )
+    let both = good.clone() + &revoked;
+    let passed = |reason| Ok(Some(reason));
+    for program in PROGRAMS {
+        let mut it = Conversation::open_to(&mut guard, program, WATCHED)?;
+        let mut at = 0;
+        let mut send = |payload: &str| {
+            at += payload.len() as u32;
+            it.send(at - payload.len() as u32, payload)
+        };
+        assert_eq!(send(&good)?, passed(Reason::Allowed));
+        assert_eq!(send(&revoked)?, passed(Reason::Revoked));
+        assert_eq!(send(&both)?, passed(Reason::Allowed));
+        assert_eq!(send(&revoked[..30])?, PASSED);
+        assert_eq!(send(&revoked[30..])?, passed(Reason::Revoked));
+        assert_eq!(send("garbage\r\n")?, passed(Reason::Malformed));
+        assert_eq!(send(&good)?, passed(Reason::Unjudged), "behind garbage");
+
+        let mut it = Conversation::open_to(&mut guard, program, WATCHED)?;
+        assert_eq!(it.send(0, good.as_str())?, passed(Reason::Allowed), "anew");
+        let urgent = it.send_with(DATA | URG, good.len() as u32, good.as_str())?;
+        assert_eq!(urgent, passed(Reason::BadPacket));
+        let early = it.send(5_000, good.as_str())?;
+        assert_eq!(early, passed(Reason::OutOfOrder));
+        assert_eq!(
+            it.send(good.len() as u32, good.as_str())?,
+            passed(Reason::Unjudged)
+        );
+    }
+    Ok(())
 }
 
 #[test]
@@ -131,7 +89,7 @@ fn a_connection_monitoring_lost_is_denied_once_enforced() -> Result<()> {
             .override_mode(ServiceNumber(WATCHED), Some((Mode::Enforce, u64::MAX)))?;
         assert_eq!(
             guard.go_on(program, &watched(&bearer("good")))?,
-            (false, vec![((WATCHED, true, Reason::Undecided), 1)])
+            (false, vec![((WATCHED, true, Reason::OldConnection), 1)])
         );
     }
     Ok(())

@@ -8,19 +8,12 @@ use token_agent_common::{
     verdict::{Audience, TokenState},
 };
 use token_agent_tests::{
-    conversation::{Conversation, Outcome},
+    conversation::{ALLOWED, Conversation, PASSED, dropped},
     frame::{ACK, DATA, FIN, RST, SYN, URG},
     guard::{Guard, entry},
     request::request,
     rows::{PROGRAMS, bearer, guard},
 };
-
-const PASSED: Outcome = Ok(None);
-const ALLOWED: Outcome = Ok(Some(Reason::Allowed));
-
-const fn dropped(reason: Reason) -> Outcome {
-    Err(Some(reason))
-}
 
 /// Runs `test` on a connection, with each program.
 fn on_a_connection(test: impl Fn(&mut Conversation<'_>) -> Result<()>) -> Result<()> {
