@@ -27,7 +27,10 @@ use crate::{
     agent::{self, Agent, Degraded, Engine},
     api::{self, ControlSocket, Gatekeeper, Limits, Shutdown},
     config::{Config, Interfaces, Loaded},
-    datapath::{Datapath, Denials, Interface, KERNEL_LOG_TARGET, KernelLog, PinDirectory},
+    datapath::{
+        Datapath, DatapathError, Denials, Interface, KERNEL_LOG_TARGET, KernelLog, PinDirectory,
+        Settled,
+    },
     reconcile::Reconciler,
     store::Store,
     token::HashKey,
@@ -219,9 +222,23 @@ fn start(config: Config, group: &group::Group, kernel_log: bool) -> anyhow::Resu
         .attach(&config, &pins)
         .context("cannot attach the guard")?;
     tell(&interfaces, &config.datapath.interfaces);
+    let is_guarded = interfaces.iter().any(Interface::is_guarded);
+    let trouble = if is_guarded {
+        match engine.kernel().settle(&config.services) {
+            Ok(settled) => tell_settled(&settled),
+            Err(error) => Some(unsettled(&error)),
+        }
+    } else {
+        None
+    };
     engine.guards(interfaces);
+    let agent = Agent::new(config, key, engine, Timestamp::now());
+    if let Some(trouble) = trouble {
+        warn!("{trouble}");
+        agent.notes.degrade(Degraded::OldConnections, trouble);
+    }
     Ok(Started {
-        agent: Agent::new(config, key, engine, Timestamp::now()),
+        agent,
         denials,
         kernel_log,
         socket,
@@ -235,6 +252,29 @@ fn tell(interfaces: &[Interface], configured: &Interfaces) {
     if !interfaces.iter().any(Interface::is_guarded) {
         warn!(interfaces = %configured, "no interface is guarded");
     }
+}
+
+/// Gives what is to be told if not all could be done.
+fn tell_settled(settled: &[Settled]) -> Option<String> {
+    for one in settled {
+        let Settled {
+            service,
+            closed,
+            adopted,
+            left,
+            failed: _,
+        } = one;
+        info!(%service, closed, adopted, left, "connections older than the guard");
+    }
+    let trouble: Vec<_> = settled.iter().filter_map(Settled::trouble).collect();
+    (!trouble.is_empty()).then(|| trouble.join("; "))
+}
+
+fn unsettled(error: &DatapathError) -> String {
+    let why = std::error::Error::source(error).map_or_else(String::new, |why| format!(": {why}"));
+    format!(
+        "connections that are older than the guard were not closed: {error}{why}; nothing passes on them, so restart the servers"
+    )
 }
 
 async fn metrics_listener(agent: &Agent) -> Option<TcpListener> {

@@ -12,6 +12,7 @@ mod denials;
 mod device;
 mod error;
 mod examine;
+mod existing;
 mod flows;
 mod maps;
 mod object;
@@ -33,12 +34,16 @@ use token_agent_common::{
 pub use debug::{KernelLog, TARGET as KERNEL_LOG_TARGET};
 pub use denials::Denials;
 pub use error::DatapathError;
+pub use existing::{Existing, Settled};
 pub(crate) use maps::{credential_rule, options};
 pub(crate) use object::MAX_AUDIENCES;
 pub use pins::PinDirectory;
 pub use rehearse::{Program, Rehearsal};
 
-use crate::{config::Config, token::key::HashKey};
+use crate::{
+    config::{Config, Service},
+    token::key::HashKey,
+};
 
 /// The programs and maps of one run of the agent.
 pub struct Datapath {
@@ -46,6 +51,8 @@ pub struct Datapath {
     maps: maps::Maps,
     denials: Option<Denials>,
     flows: flows::Flows,
+    /// Whether the tables of connections are those of an earlier run.
+    goes_on: bool,
     watch: Option<watch::Watch>,
 }
 
@@ -141,9 +148,12 @@ impl Datapath {
         pins: &PinDirectory,
         log: bool,
     ) -> Result<Self, DatapathError> {
-        flows::prepare(&pins.pins, &config.datapath)?;
+        let goes_on = flows::prepare(&pins.pins, &config.datapath)?;
         let object = object::load(config, Some(&pins.pins), log)?;
-        Self::fill(object, config, key)
+        Ok(Self {
+            goes_on,
+            ..Self::fill(object, config, key)?
+        })
     }
 
     fn fill(mut object: aya::Ebpf, config: &Config, key: &HashKey) -> Result<Self, DatapathError> {
@@ -155,6 +165,7 @@ impl Datapath {
             maps,
             denials,
             flows,
+            goes_on: false,
             watch: None,
         })
     }
@@ -174,6 +185,23 @@ impl Datapath {
         let interfaces = attached.interfaces.clone();
         self.watch = Some(watch::Watch::new(&mut self.object, config, pins, attached)?);
         Ok(interfaces)
+    }
+
+    /// Sees to the connections that are older than the guard, as their services want it. Call it
+    /// once the guard is on. There are none if it went on with what an earlier run's guard knew.
+    ///
+    /// # Errors
+    /// If the kernel does not list them.
+    pub fn settle(&mut self, services: &[Service]) -> Result<Vec<Settled>, DatapathError> {
+        if self.goes_on {
+            return Ok(Vec::new());
+        }
+        existing::settle(services, |service, existing| self.adopt(service, existing))
+    }
+
+    /// Has the guard go on with a connection on which nothing was received yet; false if it cannot.
+    fn adopt(&mut self, _service: &Service, _existing: &Existing) -> bool {
+        true
     }
 
     /// How the interfaces are guarded now: what was attached may be gone, and

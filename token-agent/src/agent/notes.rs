@@ -14,6 +14,8 @@ pub enum Degraded {
     Events,
     /// It cannot be told whether the guard is still on the interfaces.
     Interfaces,
+    /// Connections that are older than the guard could not be closed.
+    OldConnections,
     /// Metrics are not served.
     Metrics,
     /// Dead tokens are not forgotten.

@@ -64,7 +64,7 @@ impl Files {
     }
 }
 
-fn config(main: &str) -> Config {
+pub(super) fn config(main: &str) -> Config {
     Files::new(main).loaded().config
 }
 

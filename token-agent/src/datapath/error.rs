@@ -86,6 +86,9 @@ pub enum DatapathError {
     /// The interfaces could not be listed.
     #[error("cannot list the network interfaces")]
     Interfaces(#[source] io::Error),
+    /// The connections there are could not be listed.
+    #[error("cannot list the TCP connections of this host (by the netlink protocol sock_diag)")]
+    Connections(#[source] io::Error),
     /// Another XDP program is there.
     #[error(
         "its XDP slot is taken by the program with id {program} (see `bpftool prog show id {program}`); it was left alone: detach it, or set datapath.hook = \"tc\""
