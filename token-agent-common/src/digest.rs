@@ -197,6 +197,12 @@ impl Hasher {
         self.block_len = total;
     }
 
+    /// Drops what is to be done, in a hasher that is not needed before it starts afresh.
+    #[inline(always)]
+    pub(crate) const fn stop(&mut self) {
+        self.task = task::NONE;
+    }
+
     /// Says that no more bytes follow.
     #[inline(always)]
     pub const fn finish(&mut self) {

@@ -278,11 +278,12 @@ impl Head {
     /// Forgets everything, in place: ready for the next head.
     #[inline(always)]
     pub const fn reset(&mut self) {
+        self.hasher.stop();
+        self.literal = 0;
+        self.method = 0;
         self.place = Place::START;
         self.len = 0;
         self.count = 0;
-        self.literal = 0;
-        self.method = 0;
     }
 
     /// Reads on from `cursor`, which stands before the end of `window`, and moves it. Not
