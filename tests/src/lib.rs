@@ -2,6 +2,7 @@
 //! and a model of a connection in which a guard of streams is tried out.
 
 pub mod conversation;
+pub mod client;
 pub mod frame;
 #[cfg(feature = "agent")]
 pub mod ground;

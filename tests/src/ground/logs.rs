@@ -47,6 +47,12 @@ impl Logs {
             .filter(|entry| entry.bears(&self.revoked) || entry.bears(REVOKED))
     }
 
+    /// All revoked requests that a server accepted, from whomever.
+    pub fn all_revoked(&self, make: Make) -> impl Iterator<Item = &Entry> {
+        let peers = self.requests.keys().filter(move |(of, _)| *of == make);
+        peers.flat_map(move |&(_, peer)| self.revoked(make, peer))
+    }
+
     /// Revoked requests of which the server could not tell who sent them, because their connections were reset.
     pub fn revoked_of_nobody(&self) -> impl Iterator<Item = &Entry> {
         let nobody = SocketAddr::from(([0_u16; 8], 0));

@@ -41,6 +41,8 @@ pub struct Peer {
     window: u16,
     received: Vec<u8>,
     end: Option<End>,
+    /// Whether the server has answered this SYN; what else arrives before that is of an earlier connection.
+    is_offered: bool,
     offers: Vec<Arrived>,
     stamps: Option<Stamps>,
     is_silent: bool,
@@ -72,6 +74,7 @@ impl Peer {
             window: 0,
             received: Vec::new(),
             end: None,
+            is_offered: false,
             offers: Vec::new(),
             stamps: None,
             is_silent: false,
@@ -154,6 +157,8 @@ impl Peer {
         self.acked = 0;
         self.delivered = 0;
         self.end = None;
+        self.is_offered = false;
+        self.is_silent = false;
         self.stamps = None;
         self.received.clear();
     }
@@ -305,7 +310,11 @@ impl Peer {
         if arrived.has(SYN | ACK) {
             self.expected = arrived.end();
             self.window = arrived.window;
+            self.is_offered = true;
             self.offers.push(arrived);
+            return Ok(());
+        }
+        if !self.is_offered && arrived.acknowledged != self.start {
             return Ok(());
         }
         if arrived.has(RST) {

@@ -35,7 +35,9 @@ pub(super) fn make(make: Make, namespace: &Namespace, dir: &Path) -> Result<Proc
     match make {
         Make::Haproxy => {
             let bind = listen(&|port| format!("bind :::{port} v4v6 backlog 1024"));
-            fs::write(file("cfg"), HAPROXY.replace("LISTEN", &bind))?;
+            let python = Make::Python.port(Door::Web).to_string();
+            let text = HAPROXY.replace("PYTHON", &python);
+            fs::write(file("cfg"), text.replace("LISTEN", &bind))?;
             command = namespace.command("haproxy");
             command.arg("-db").arg("-f").arg(file("cfg"));
             // Its log is what it prints.

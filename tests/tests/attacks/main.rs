@@ -6,5 +6,6 @@
 //! application gets a complete request with a revoked token.
 
 mod catalogue;
+mod honest;
 mod requests;
 mod tcp;
