@@ -1,11 +1,12 @@
 //! The test rig: frames, the guard by itself, hosts with real servers and the agent,
 //! and a model of a connection in which a guard of streams is tried out.
 
-pub mod conversation;
 pub mod client;
-pub mod frame;
 #[cfg(feature = "agent")]
+pub mod conversation;
+pub mod frame;
 pub mod ground;
+#[cfg(feature = "agent")]
 pub mod guard;
 pub mod host;
 pub mod model;

@@ -5,7 +5,7 @@
 //! passes, what is known of the connection changes.
 
 use crate::{
-    digest::Digest,
+    digest::{Digest, KeyWords},
     http1::Rules,
     packet::Segment,
     reason::Reason,
@@ -57,6 +57,26 @@ struct Keeping {
 }
 
 impl Work {
+    /// Nothing to do.
+    #[must_use]
+    pub const fn new(key: &KeyWords) -> Self {
+        Self {
+            segment: Segment::NONE,
+            connection: Connection::FREE,
+            seen: Seen::NONE,
+            plan: Plan::NONE,
+            comparison: Comparison::NONE,
+            reader: Reader::new(key),
+            window: Window::new(),
+            digest: Digest::NONE,
+            allowed: 0,
+            ending: ending::UNFINISHED,
+            keeping: Keeping::NONE,
+            asks: 0,
+            reserved: 0,
+        }
+    }
+
     /// Forgets what was found out of the segment before.
     #[inline(always)]
     pub const fn begin(&mut self) {
@@ -237,7 +257,7 @@ pub fn read<H: Host>(work: &mut Work, rules: &Rules<'_>, host: &mut H) {
 #[inline(always)]
 pub fn conclude<H: Host>(work: &mut Work, host: &mut H) -> Fate {
     match work.ending {
-        ending::WHOLE if work.plan.ends == 0 || work.reader.read.place.is_settled() => Fate::Commit,
+        ending::WHOLE if work.plan.ends == 0 || work.reader.read.place.may_end() => Fate::Commit,
         ending::DENIED => Fate::Drop,
         ending::LOST => {
             work.connection.lose();

@@ -5,6 +5,8 @@
 //! refused. What is refused here is dropped on a guarded interface, since it
 //! might be for a guarded service.
 
+pub mod options;
+
 use crate::{
     abi::{Address, FlowKey},
     words,
@@ -70,8 +72,8 @@ pub struct Segment {
     pub len: u32,
     /// See [`flag`].
     pub flags: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Where the options start in the frame; they end where the payload starts.
+    pub options: u32,
 }
 
 impl Segment {
@@ -83,7 +85,7 @@ impl Segment {
         payload: 0,
         len: 0,
         flags: 0,
-        reserved: 0,
+        options: 0,
     };
 
     /// Whether the segment could make the server see another stream than the
@@ -355,10 +357,37 @@ impl Headers {
         segment.flow.server_port = ((first >> 16) as u16).swap_bytes();
         segment.sequence = ((first >> 32) as u32).swap_bytes();
         segment.acknowledgment = (second as u32).swap_bytes();
+        segment.options = at + 20;
         segment.payload = at + header;
         segment.len = end - at - header;
         segment.flags = (second >> 40) as u32 & 0xff;
         Frame::Tcp
+    }
+
+    /// Looks for options of this kind in the segment's header; `None` if not all of it is here.
+    #[inline(always)]
+    #[must_use]
+    pub fn option(&self, segment: &Segment, kind: u8) -> Option<options::Found> {
+        if segment.payload > HEADERS as u32 {
+            return None;
+        }
+        let byte = |at| self.byte(at);
+        Some(options::find(byte, segment.options, segment.payload, kind))
+    }
+
+    /// What to write over the first bytes of an option that was found, so that it means nothing;
+    /// `None` if it is too short for that.
+    #[inline(always)]
+    #[must_use]
+    pub fn neutral(&self, segment: &Segment, found: &options::Found) -> Option<[u8; 4]> {
+        if found.len < 4 {
+            return None;
+        }
+        let option = (self.word(found.at) as u32).to_le_bytes();
+        Some(options::neutral(
+            option,
+            (found.at - segment.options) % 2 == 1,
+        ))
     }
 
     /// The eight bytes from `at` on, the first in the lowest bits.

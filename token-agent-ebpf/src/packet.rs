@@ -9,11 +9,14 @@ use core::{ffi::c_void, hint::black_box};
 use aya_ebpf::{
     EbpfContext,
     bindings::{__sk_buff, xdp_md},
-    helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
+    helpers::generated::{
+        bpf_skb_load_bytes, bpf_skb_store_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+        bpf_xdp_store_bytes,
+    },
     programs::{TcContext, XdpContext},
 };
 use token_agent_common::{
-    packet::{HEADERS, Headers, PLAIN, plain_port, plain_source_port},
+    packet::{HEADERS, Headers, PLAIN, Segment, options::Found, plain_port, plain_source_port},
     stream::{Buffer, CAPACITY, COPY},
     window::{self, Window},
 };
@@ -41,8 +44,23 @@ pub(crate) trait Packet: Sized {
     /// `to` is good for writing `len` bytes.
     unsafe fn load(&self, offset: u32, to: *mut c_void, len: u32) -> bool;
 
+    /// Replaces the four bytes from `offset` on; false if they are not there, or cannot be written.
+    fn store(&self, offset: u32, bytes: &[u8; 4]) -> bool;
+
     /// Where its first part starts and ends in memory.
     fn linear(&self) -> (usize, usize);
+
+    /// Makes the options of a kind mean nothing; false if that cannot be.
+    #[inline(always)]
+    fn neutralise(&self, headers: &Headers, segment: &Segment, kind: u8) -> bool {
+        match headers.option(segment, kind) {
+            Some(Found { count: 0, .. }) => true,
+            Some(found) if found.count == 1 => headers
+                .neutral(segment, &found)
+                .is_some_and(|bytes| self.store(found.at, &bytes)),
+            Some(_) | None => false,
+        }
+    }
 
     /// See [`plain_port`]; `None` also if the headers do not lie in the first part.
     #[inline(always)]
@@ -181,6 +199,13 @@ impl Packet for XdpPacket {
         // SAFETY: the context is the one the kernel passed in; `to` is the caller's promise.
         unsafe { bpf_xdp_load_bytes(self.0.ctx, offset, to, len) == 0 }
     }
+
+    #[inline(always)]
+    fn store(&self, offset: u32, bytes: &[u8; 4]) -> bool {
+        let from = core::ptr::from_ref(bytes).cast_mut().cast();
+        // SAFETY: the context is the one the kernel passed in, which reads the bytes alone.
+        unsafe { bpf_xdp_store_bytes(self.0.ctx, offset, from, 4) == 0 }
+    }
 }
 
 /// A packet at TC; its bytes may lie in several pages.
@@ -219,5 +244,12 @@ impl Packet for TcPacket {
     unsafe fn load(&self, offset: u32, to: *mut c_void, len: u32) -> bool {
         // SAFETY: the context is the one the kernel passed in; `to` is the caller's promise.
         unsafe { bpf_skb_load_bytes(self.0.as_ptr(), offset, to, len) == 0 }
+    }
+
+    #[inline(always)]
+    fn store(&self, offset: u32, bytes: &[u8; 4]) -> bool {
+        let from = core::ptr::from_ref(bytes).cast();
+        // SAFETY: the context is the one the kernel passed in, which reads the bytes alone.
+        unsafe { bpf_skb_store_bytes(self.0.skb.skb, offset, from, 4, 0) == 0 }
     }
 }

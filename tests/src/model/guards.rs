@@ -1,10 +1,13 @@
-//! Guards to try the simulation with: two that are wrong, and one that is plainly right and of no use.
+//! The guards that are tried: the real one; to try the simulation with, two that are wrong, and one
+//! that is plainly right and of no use.
 
 mod hold;
 mod naive;
+mod stream;
 
 pub use hold::ReassembleAndHold;
 pub use naive::{NaiveSegmentGuard, PassAll};
+pub use stream::StreamGuard;
 
 use super::guard::Guard;
 
@@ -12,8 +15,9 @@ use super::guard::Guard;
 pub type Make = fn() -> Box<dyn Guard>;
 
 /// The guards that can be tried out, by name.
-pub const GUARDS: [(&str, Make); 3] = [
+pub const GUARDS: [(&str, Make); 4] = [
     ("hold", || Box::new(ReassembleAndHold::default())),
     ("naive", || Box::new(NaiveSegmentGuard)),
     ("pass-all", || Box::new(PassAll)),
+    ("stream", || Box::<StreamGuard>::default()),
 ];

@@ -49,11 +49,19 @@ impl Place {
         }
     }
 
-    /// Whether this is all there is to remember: it stands between requests or before opaque bytes.
+    /// Whether the stream may end here: between requests, or in a body, which is then cut short.
+    #[inline(always)]
+    #[must_use]
+    pub const fn may_end(&self) -> bool {
+        self.is_between() || self.is_opaque()
+    }
+
+    /// Whether this is all there is to remember: it stands between requests, before opaque bytes, or
+    /// right behind them.
     #[inline(always)]
     #[must_use]
     pub const fn is_settled(&self) -> bool {
-        self.is_between() || self.is_opaque()
+        self.may_end() || self.phase == phase::DATA_CR
     }
 
     /// Whether the connection became something else than HTTP.

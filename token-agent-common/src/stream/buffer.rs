@@ -5,7 +5,7 @@
 //! that was judged. So they are kept until they are acknowledged, and compared byte for
 //! byte, however the repetition is cut.
 
-use crate::{http1::Head, words};
+use crate::{digest::KeyWords, http1::Head, words};
 
 /// How many bytes one connection can have kept.
 pub const CAPACITY: u32 = 4_096;
@@ -62,6 +62,25 @@ pub struct Buffer {
 }
 
 impl Buffer {
+    /// An empty one.
+    #[must_use]
+    pub const fn new(key: &KeyWords) -> Self {
+        Self {
+            head: Head::new(key),
+            runs: [Run {
+                position: 0,
+                at: 0,
+                len: 0,
+            }; RUNS],
+            begun: 0,
+            done: 0,
+            at: 0,
+            reserved: 0,
+            bytes: [0; WORDS + words::AHEAD],
+            slack: [0; SLACK],
+        }
+    }
+
     /// Forgets everything.
     #[inline(always)]
     pub const fn clear(&mut self) {
