@@ -9,9 +9,11 @@ mod bench;
 mod ci;
 mod kernels;
 mod leftovers;
+mod mutants;
 mod process;
 mod run;
 mod setup;
+mod simulate;
 mod test;
 #[path = "../../token-agent/build/toolchain.rs"]
 mod toolchain;
@@ -32,10 +34,14 @@ enum Command {
     Ci,
     /// Test the guard on older kernels, in virtual machines
     Kernels(kernels::Args),
+    /// Make the guard wrong in one way after the other, and see whether the simulation notices
+    Mutants(mutants::Args),
     /// Show the guard at work on this machine; root by sudo
     Run(run::Args),
     /// Install what is missing to build and test
     Setup,
+    /// Try the guard out in simulated connections
+    Simulate(simulate::Args),
     /// Run the unit tests, then the integration tests; root by sudo
     Test(test::Args),
 }
@@ -55,8 +61,10 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Bench(args) => return bench::bench(&args),
         Command::Ci => ci::ci()?,
         Command::Kernels(args) => kernels::kernels(&args)?,
+        Command::Mutants(args) => return mutants::mutants(&args),
         Command::Run(args) => return run::run(&args),
         Command::Setup => setup::setup()?,
+        Command::Simulate(args) => return simulate::simulate(&args),
         Command::Test(args) => test::test(&args)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -20,6 +20,9 @@ use token_agent_tests::model::{
     world::{Counts, Trace},
 };
 
+/// So many lines are shown of a log's start, and of its end.
+const SHOWN: usize = 60;
+
 /// Runs simulated connections through a guard, and looks at what the servers would have served.
 #[derive(Parser)]
 struct Args {
@@ -91,11 +94,22 @@ struct Total {
     failed: Option<u64>,
 }
 
-fn main() -> Result<ExitCode> {
+/// Exits with 1 if something was found, and with 2 if nothing could be tried.
+fn main() -> ExitCode {
     let args = Args::parse();
+    match simulate(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn simulate(args: &Args) -> Result<ExitCode> {
     let make = args.guard()?;
     if let Some(seed) = args.seed {
-        return Ok(one(&args, make, seed));
+        return Ok(one(args, make, seed));
     }
     let start = Instant::now();
     let total = Mutex::new(Total::default());
@@ -103,7 +117,7 @@ fn main() -> Result<ExitCode> {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..args.threads {
-            scope.spawn(|| work(&args, make, start, &next, &is_over, &total));
+            scope.spawn(|| work(args, make, start, &next, &is_over, &total));
         }
     });
     let total = total
@@ -113,7 +127,7 @@ fn main() -> Result<ExitCode> {
     let Some(seed) = total.failed else {
         return Ok(ExitCode::SUCCESS);
     };
-    Ok(one(&args, make, seed))
+    Ok(one(args, make, seed))
 }
 
 fn work(
@@ -262,7 +276,13 @@ fn show(schedule: &Schedule, trace: &Trace) {
         Schedule::Attack(attack) => println!("{:?}\n{:?}", attack.host, attack.policy),
         Schedule::Honest(honest) => println!("{:?}\n{:?}", honest.host, honest.habits),
     }
-    for line in trace.lines() {
-        println!("{line}");
+    let lines = trace.lines();
+    let left_out = SHOWN..lines.len().saturating_sub(SHOWN).max(SHOWN);
+    for (i, line) in lines.iter().enumerate() {
+        if !left_out.contains(&i) {
+            println!("{line}");
+        } else if i == left_out.start {
+            println!("    ... {} lines ...", left_out.len());
+        }
     }
 }

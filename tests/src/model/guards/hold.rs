@@ -1,7 +1,7 @@
 //! A guard that is right because it does next to nothing: one segment at a time, in order, on its own.
 //!
-//! It keeps the whole stream and reads it anew for each segment. What is not exactly where the server waits,
-//! or not the segment that the server has yet to acknowledge, it drops.
+//! It keeps the whole stream and reads it anew for each segment. What does not begin where the server waits, or is
+//! not what the server has yet to acknowledge, it drops.
 
 mod strict;
 
@@ -25,6 +25,7 @@ pub struct ReassembleAndHold {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Connection {
     client: u32,
     server: u32,
@@ -34,6 +35,11 @@ struct Connection {
     has_fin: bool,
     /// What the server has sent, as an offset.
     sent: u32,
+    has_server_fin: bool,
+    /// Both sides have said all: only a last ACK is missing.
+    is_over: bool,
+    /// Whatever comes, the server may have forgotten the connection. One with SYN cookies then takes the same
+    /// first segment for another one's, and what was acknowledged is news.
     is_dead: bool,
 }
 
@@ -74,10 +80,10 @@ impl Guard for ReassembleAndHold {
         let Some(connection) = &mut self.connection else {
             return Verdict::Drop;
         };
-        if connection.passes(segment, policy, now, &mut self.transitions) {
-            Verdict::Pass
-        } else {
-            Verdict::Drop
+        match connection.judge(segment, policy, now, &mut self.transitions) {
+            None => Verdict::Drop,
+            Some(0) => Verdict::Pass,
+            Some(old) => Verdict::Rewrite(without(segment, old)),
         }
     }
 
@@ -109,6 +115,22 @@ impl Guard for ReassembleAndHold {
     }
 }
 
+/// The segment without as much of what it takes of the sequence space; its place is kept if nothing is left.
+fn without(segment: &Segment, old: u32) -> Segment {
+    if old == segment.space() {
+        return Segment {
+            flags: segment.flags & !FIN,
+            payload: Vec::new(),
+            ..segment.clone()
+        };
+    }
+    Segment {
+        sequence: segment.sequence.wrapping_add(old),
+        payload: segment.payload[old as usize..].to_vec(),
+        ..segment.clone()
+    }
+}
+
 impl ReassembleAndHold {
     fn bind(&mut self, segment: &Segment) -> bool {
         let pair = (segment.sequence, segment.acknowledgment);
@@ -123,6 +145,8 @@ impl ReassembleAndHold {
             acked: 0,
             has_fin: false,
             sent: 0,
+            has_server_fin: false,
+            is_over: false,
             is_dead: false,
         });
         self.count(Transition::Bound);
@@ -135,44 +159,55 @@ impl ReassembleAndHold {
 }
 
 impl Connection {
-    fn passes(
+    /// Whether the segment may pass, and without how much of what it takes of the sequence space: old bytes
+    /// go no further, since a server that has meanwhile forgotten the connection would take them for new.
+    fn judge(
         &mut self,
         segment: &Segment,
         policy: &Policy,
         now: Time,
         counts: &mut [u64; 5],
-    ) -> bool {
+    ) -> Option<u32> {
         let ack = ahead(segment.acknowledgment, self.server);
         if self.is_dead || ack < 0 || ack.cast_unsigned() > self.sent {
-            return false;
+            return None;
         }
-        let behind = ahead(segment.sequence, self.client) - self.acked as i32;
+        if self.is_over {
+            let next = self.stream.len() + usize::from(self.has_fin);
+            let is_last = segment.space() == 0
+                && !segment.has(RST)
+                && ahead(segment.sequence, self.client) == next as i32;
+            return is_last.then_some(0);
+        }
+        let old = self.acked as i32 - ahead(segment.sequence, self.client);
         if segment.has(RST) {
-            return segment.is_empty() && !segment.has(FIN);
+            let passes = segment.space() == 0;
+            self.is_dead |= passes;
+            return passes.then_some(0);
         }
-        if segment.is_empty() && !segment.has(FIN) {
-            // ACKs and probes; the server ignores what is not near.
-            return true;
+        if old >= segment.space() as i32 || segment.space() == 0 {
+            return Some(segment.space());
         }
-        if behind != 0 {
-            return false;
-        }
+        let old = usize::try_from(old).ok()?;
+        let news = segment.payload.get(old..)?;
         let waiting = &self.stream[self.acked..];
         let is_repeated = self.has_fin || !waiting.is_empty();
-        if is_repeated && (waiting != segment.payload || self.has_fin != segment.has(FIN)) {
-            return false;
+        let length = news.len().min(waiting.len());
+        if news[..length] != waiting[..length]
+            || self.has_fin && news.len() > waiting.len()
+            || segment.has(FIN) && news.len() < waiting.len()
+        {
+            return None;
         }
         let mut stream = self.stream[..self.acked].to_vec();
-        stream.extend(&segment.payload);
-        let Some(reading) = Reading::new(&stream) else {
-            return false;
-        };
+        stream.extend(news);
+        let reading = Reading::new(&stream)?;
         // What is sent again is judged again: its token may have been revoked meanwhile.
-        let mut news = reading.heads.iter().filter(|head| head.end > self.acked);
-        if !news.all(|head| policy.allows(&head.token, now))
+        let mut heads = reading.heads.iter().filter(|head| head.end > self.acked);
+        if !heads.all(|head| policy.allows(&head.token, now))
             || segment.has(FIN) && reading.place != Place::Between
         {
-            return false;
+            return None;
         }
         let transition = if is_repeated {
             Transition::Repeated
@@ -180,15 +215,19 @@ impl Connection {
             Transition::Passed
         };
         counts[transition as usize] += 1;
-        self.stream = stream;
-        self.has_fin = segment.has(FIN);
-        true
+        if stream.len() > self.stream.len() {
+            self.stream = stream;
+        }
+        self.has_fin |= segment.has(FIN);
+        Some(old as u32)
     }
 
     /// Notes what the server says; whether that kills the connection.
     fn hear(&mut self, packet: &ServerPacket) -> bool {
-        if packet.has(RST) || self.is_dead {
-            return false;
+        if self.is_dead || packet.has(RST) {
+            let dies = !self.is_dead;
+            self.is_dead = true;
+            return dies;
         }
         let acked = ahead(packet.acknowledgment, self.client);
         let sent = ahead(packet.end(), self.server);
@@ -202,8 +241,12 @@ impl Connection {
             return true;
         }
         self.acked = self.acked.max(acked.min(self.stream.len()));
-        // What is behind a final response to a request that waits with its body cannot be told.
-        let waits = Reading::new(&self.stream).is_some_and(|reading| reading.expects);
+        self.has_server_fin |= packet.has(FIN);
+        self.is_over |= self.has_server_fin && acked > self.stream.len();
+        // What is behind a final response to a request that waits with its body cannot be told; and a body
+        // that has passed may be lost.
+        let received = &self.stream[..acked.min(self.stream.len())];
+        let waits = Reading::new(received).is_some_and(|reading| reading.expects);
         let is_final = !packet.is_empty() && !packet.payload.starts_with(b"HTTP/1.1 100 ");
         self.is_dead = waits && is_final;
         self.is_dead

@@ -36,9 +36,14 @@ impl Connection {
     }
 
     pub(super) fn deliver(&mut self, bytes: &[u8], now: Time) {
-        if !bytes.is_empty() {
-            self.stream.extend_from_slice(bytes);
-            self.arrivals.push((self.stream.len(), now));
+        self.stream.extend_from_slice(bytes);
+        self.note(self.stream.len(), now);
+    }
+
+    /// Notes that so much has arrived, read or not.
+    pub(super) fn note(&mut self, len: usize, now: Time) {
+        if self.arrivals.last().map_or(0, |last| last.0) < len {
+            self.arrivals.push((len, now));
         }
     }
 

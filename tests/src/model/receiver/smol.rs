@@ -90,6 +90,7 @@ impl Smol {
             return;
         }
         let connection = self.connections.last_mut().expect("it is open");
+        connection.note(connection.stream.len() + socket.recv_queue(), now);
         while !self.is_paused && socket.can_recv() {
             let read = socket.recv(|bytes| {
                 if !self.is_orphan {

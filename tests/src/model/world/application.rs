@@ -36,6 +36,8 @@ pub enum Turn {
 pub struct Application {
     /// For each connection, where its stream is read otherwise.
     turns: Vec<Vec<Turn>>,
+    /// How many connections there were when it last said that it would write no more.
+    mute: usize,
 }
 
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -57,7 +59,14 @@ impl Application {
         self.turns.resize(number + 1, Vec::new());
         let stream = receiver.stream();
         let bytes = match deed {
-            Deed::Socket(action) => return Some(action.clone()),
+            Deed::Socket(action) => {
+                match action {
+                    Action::Shutdown | Action::Close | Action::Abort => self.mute = number + 1,
+                    Action::Read | Action::Pause | Action::Write(_) => {}
+                }
+                return Some(action.clone());
+            }
+            _ if self.mute > number => return None,
             Deed::Respond => RESPONSE,
             Deed::Continue => CONTINUE,
             Deed::PretendUpgrade => UPGRADE,

@@ -14,7 +14,7 @@ use crate::{
 const FLAGS: [(u8, char); 5] = [(SYN, 'S'), (FIN, 'F'), (RST, 'R'), (URG, 'U'), (ACK, '.')];
 
 /// Of a longer payload, as many bytes are shown.
-const SHOWN: usize = 300;
+const SHOWN: usize = 160;
 
 /// A log, which may be off. Sequence numbers are told from the last SYN and SYN-ACK on.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,117 @@
+//! `cargo xtask mutants`: does the simulation notice when the guard is wrong?
+//!
+//! Each mutant is a change to the sources that makes a guard let pass what it must not, or hurt who is honest.
+//! It is applied to a copy of the workspace, and the simulation is run until it finds out, or time is up.
+
+mod list;
+mod workspace;
+
+use std::{
+    process::{Command, ExitCode, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use self::{list::Mutant, workspace::Copy};
+use crate::{process, simulate};
+
+/// What a simulation exits with that has found something.
+const FOUND: i32 = 1;
+
+/// The same when the guard, or the simulation, panics: noticed, too.
+const PANICKED: i32 = 101;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only those whose names contain this
+    name: Option<String>,
+    /// How long each may go unnoticed
+    #[arg(long, default_value_t = 120)]
+    seconds: u64,
+    /// Threads of the simulation
+    #[arg(long, short = 'j', default_value_t = 2)]
+    threads: usize,
+    /// Only look whether each can be applied
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn mutants(args: &Args) -> Result<ExitCode> {
+    let mut mutants = list::read()?;
+    mutants.retain(|mutant| {
+        args.name
+            .as_ref()
+            .is_none_or(|name| mutant.name.contains(name))
+    });
+    ensure!(!mutants.is_empty(), "there are no such mutants");
+    for mutant in &mutants {
+        mutant
+            .apply(process::workspace())
+            .with_context(|| mutant.name.clone())?;
+    }
+    if args.check {
+        println!("{} mutants can be applied", mutants.len());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let copy = Copy::new()?;
+    let mut missed = Vec::new();
+    for mutant in &mutants {
+        copy.refresh()?;
+        copy.write(&mutant.file, &mutant.apply(process::workspace())?)?;
+        let start = Instant::now();
+        let found = run(&copy, mutant, args).with_context(|| mutant.name.clone())?;
+        let taken = start.elapsed().as_secs_f64();
+        match found {
+            Some(how) => println!("found   {:40} {taken:5.1} s  {how}", mutant.name),
+            None => {
+                println!("MISSED  {:40} {taken:5.1} s", mutant.name);
+                missed.push(&mutant.name);
+            }
+        }
+    }
+    println!(
+        "{} of {} found",
+        mutants.len() - missed.len(),
+        mutants.len()
+    );
+    Ok(if missed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs the simulation on the copy; what it found, if anything.
+fn run(copy: &Copy, mutant: &Mutant, args: &Args) -> Result<Option<String>> {
+    let mut cargo = copy.cargo();
+    let built = simulate::build(cargo.arg("--quiet"))
+        .stdout(Stdio::null())
+        .output();
+    let built = built.context("cannot run cargo")?;
+    if !built.status.success() {
+        bail!(
+            "does not build:\n{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+    }
+    let output = Command::new(copy.simulate())
+        .args(["--guard", &mutant.guard])
+        .args(["--seconds", &args.seconds.to_string()])
+        .args(["--threads", &args.threads.to_string()])
+        .args(["--count", &u64::MAX.to_string()])
+        .output()
+        .context("cannot run the simulation")?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    let last = told.lines().last().unwrap_or_default().to_owned();
+    match output.status.code() {
+        Some(0) => Ok(None),
+        Some(FOUND) => Ok(Some(last)),
+        Some(PANICKED) => Ok(Some("it panicked".into())),
+        _ => bail!(
+            "the simulation failed ({}):\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        ),
+    }
+}
