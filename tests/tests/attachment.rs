@@ -82,7 +82,8 @@ fn every_interface_has_a_guard_and_a_witness() -> Result<()> {
         agent.configure(&guarding(entry, hook))?;
         for _run in 0..2 {
             agent.run()?;
-            let status = done(&agent, &["status"])?;
+            // The kernel takes an earlier run's link off a moment after its pin is gone.
+            let status = done(&agent, &["status", "--wait", "30s"])?;
             let interface = &status["interfaces"][0];
             let told = ["facing", "hook", "mode"].map(|name| word(interface, name));
             assert_eq!(told.join(" "), expected, "{status}");

@@ -176,8 +176,8 @@ fn status_tells_of_the_guard_by_its_exit_code() -> Result<()> {
     );
     assert_eq!(
         status["services"],
-        json!([{"name": "web", "mode": "enforce", "on_deny": "drop"},
-               {"name": "keys", "mode": "enforce", "on_deny": "drop"}])
+        json!([{"name": "web", "mode": "enforce", "on_deny": "drop", "uncovered": []},
+               {"name": "keys", "mode": "enforce", "on_deny": "drop", "uncovered": []}])
     );
 
     let answer = done(&agent, &["guard", "web", "--mode", "monitor"])?;

@@ -20,6 +20,7 @@ mod pins;
 mod place;
 mod rehearse;
 mod watch;
+mod ways;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -39,6 +40,7 @@ pub(crate) use maps::{credential_rule, options};
 pub(crate) use object::MAX_AUDIENCES;
 pub use pins::PinDirectory;
 pub use rehearse::{Program, Rehearsal};
+pub use ways::Way;
 
 use crate::{
     config::{Config, Service},
@@ -368,6 +370,17 @@ pub enum Which {
 /// [`DatapathError`]; what was detached stays detached.
 pub fn detach(pin_dir: &Path, which: &Which) -> Result<Vec<String>, DatapathError> {
     attach::detach(pin_dir, which)
+}
+
+/// The ways to each service that are not guarded, if the guard is as `interfaces` tell.
+///
+/// # Errors
+/// If interfaces or addresses cannot be listed.
+pub fn uncovered(
+    config: &Config,
+    interfaces: &[Interface],
+) -> Result<Vec<Vec<Way>>, DatapathError> {
+    ways::uncovered(config, interfaces)
 }
 
 /// Something about this machine that the operator should know.

@@ -5,7 +5,7 @@ use tracing::warn;
 
 use super::error::AgentError;
 use crate::{
-    datapath::{Datapath, Interface},
+    datapath::{Datapath, Interface, Way},
     reconcile::{Outcome, Reconciler},
     store::{Change, Revision, Store},
     wire::Override,
@@ -18,6 +18,8 @@ pub struct Engine {
     pub(super) kernel: Datapath,
     pub(super) reconciler: Reconciler,
     pub(super) interfaces: Vec<Interface>,
+    /// Of each service, by its place in the configuration.
+    pub(super) ways: Vec<Vec<Way>>,
     pub(super) overrides: Vec<Override>,
     /// How many denials the kernel had lost when it was last asked.
     pub(super) denials_lost: u64,
@@ -36,6 +38,7 @@ impl Engine {
             kernel,
             reconciler,
             interfaces: Vec::new(),
+            ways: Vec::new(),
             overrides: Vec::new(),
             denials_lost: 0,
             followed: Revision(0),

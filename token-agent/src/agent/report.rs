@@ -1,6 +1,6 @@
 //! How the agent is.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -27,8 +27,14 @@ impl Agent {
         // If that fails, it is among the notes.
         let _ = self.look(engine);
         let overrides = engine.overrides(now).to_vec();
-        let services = self.services(&overrides);
+        let mut services = self.services(&overrides);
+        for (service, ways) in services.iter_mut().zip(&engine.ways) {
+            service.uncovered = ways.iter().map(|way| way.interface.clone()).collect();
+        }
         let mut degraded: Vec<_> = engine.interfaces.iter().filter_map(impairment).collect();
+        degraded.extend(self.ways_past(engine, false));
+        let mut notes = self.notes.remarks();
+        notes.extend(self.ways_past(engine, true));
         degraded.extend(overrides.iter().filter_map(relaxed));
         if engine.is_behind() {
             degraded.push("the kernel does not hold all that the store says".into());
@@ -37,7 +43,7 @@ impl Agent {
         Ok(Status {
             enforcing: is_enforcing(&engine.interfaces, &services),
             degraded,
-            notes: self.notes.remarks(),
+            notes,
             since: self.since,
             version: env!("CARGO_PKG_VERSION").into(),
             interfaces: engine
@@ -74,7 +80,28 @@ impl Agent {
                 name: service.name.clone(),
                 mode: mode_in_force(service.mode, &service.name, overrides),
                 on_deny: service.on_deny.as_str().into(),
+                uncovered: Vec::new(),
             })
+            .collect()
+    }
+
+    /// What is to be said of the ways past the guard: of those aside, or of the others.
+    fn ways_past(&self, engine: &Engine, aside: bool) -> Vec<String> {
+        let mut by_interface: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (service, ways) in self.config.services.iter().zip(&engine.ways) {
+            for way in ways.iter().filter(|way| way.is_side_way == aside) {
+                let services = by_interface.entry(&way.interface).or_default();
+                services.push(&service.name);
+            }
+        }
+        by_interface
+            .into_iter()
+            // Of those that should be guarded it is said that they are not, and why.
+            .filter(|(name, _)| {
+                let mut known = engine.interfaces.iter();
+                !known.any(|known| known.name == *name && !known.is_guarded())
+            })
+            .map(|(name, services)| past(name, &services.join(", "), aside))
             .collect()
     }
 
@@ -85,6 +112,7 @@ impl Agent {
         let enforced = looked.is_ok() && is_enforcing(&engine.interfaces, &services);
         let mut gaps: Vec<_> = looked.err().into_iter().collect();
         gaps.extend(engine.interfaces.iter().filter_map(impairment));
+        gaps.extend(self.ways_past(engine, false));
         if !engine.interfaces.iter().any(Interface::is_guarded) {
             gaps.push("no interface is guarded: no request is judged".into());
         }
@@ -123,6 +151,18 @@ fn impairment(interface: &Interface) -> Option<String> {
     }
 }
 
+fn past(interface: &str, services: &str, aside: bool) -> String {
+    if aside {
+        format!(
+            "{interface} is not guarded: programs on this host reach {services} without being judged"
+        )
+    } else {
+        format!(
+            "what comes in by {interface} is not judged, and {services} can be reached by it; guard it, too (datapath.interfaces), or have the server listen on fewer addresses, and name them in service.listen"
+        )
+    }
+}
+
 /// An override is never to what is configured anyway, so one to monitor relaxes an enforcing service.
 fn relaxed(entry: &Override) -> Option<String> {
     let Override { service, until, .. } = entry;
@@ -157,6 +197,7 @@ mod tests {
             name: "orders".into(),
             mode,
             on_deny: "drop".into(),
+            uncovered: Vec::new(),
         }
     }
 

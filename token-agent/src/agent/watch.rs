@@ -3,7 +3,7 @@
 use tracing::{error, info, warn};
 
 use super::{Agent, Degraded, Engine};
-use crate::datapath::{Interface, InterfaceState};
+use crate::datapath::{self, Interface, InterfaceState, Way};
 
 impl Agent {
     /// Looks at the interfaces again, and tells what changed.
@@ -11,11 +11,17 @@ impl Agent {
     /// # Errors
     /// What is to be said if that cannot be done; what is known of them stays as it was then.
     pub(super) fn look(&self, engine: &mut Engine) -> Result<(), String> {
-        match engine.kernel.look() {
-            Ok(now) => {
+        let looked = engine.kernel.look().and_then(|now| {
+            let ways = datapath::uncovered(&self.config, &now)?;
+            Ok((now, ways))
+        });
+        match looked {
+            Ok((now, ways)) => {
                 self.notes.mend(Degraded::Interfaces);
                 tell_changes(&engine.interfaces, &now);
+                self.tell_ways(&engine.ways, &ways);
                 engine.interfaces = now;
+                engine.ways = ways;
                 Ok(())
             }
             Err(error) => {
@@ -26,6 +32,21 @@ impl Agent {
                     error!("{why}");
                 }
                 Err(why)
+            }
+        }
+    }
+
+    /// Logs the ways to services that were not there before.
+    fn tell_ways(&self, before: &[Vec<Way>], now: &[Vec<Way>]) {
+        for (index, (service, ways)) in self.config.services.iter().zip(now).enumerate() {
+            let known = before.get(index).map_or(&[][..], Vec::as_slice);
+            for way in ways.iter().filter(|way| !known.contains(way)) {
+                let (service, interface) = (&service.name, &way.interface);
+                if way.is_side_way {
+                    info!(%service, %interface, "programs on this host come to it past the guard");
+                } else {
+                    warn!(%service, %interface, "it can be reached past the guard");
+                }
             }
         }
     }

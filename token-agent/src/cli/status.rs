@@ -111,6 +111,7 @@ fn text(status: &Status) -> String {
         .map(|i| {
             [
                 i.name.clone(),
+                i.facing.to_string(),
                 word(&i.hook),
                 word(&i.mode),
                 i.state.to_string(),
@@ -125,6 +126,10 @@ fn text(status: &Status) -> String {
                 s.name.clone(),
                 s.mode.as_str().into(),
                 s.on_deny.to_string(),
+                match s.uncovered.as_slice() {
+                    [] => "-".into(),
+                    ways => ways.join(","),
+                },
             ]
         })
         .collect();
@@ -140,9 +145,15 @@ fn text(status: &Status) -> String {
         })
         .collect();
     text.push('\n');
-    text.push_str(&table(["INTERFACE", "HOOK", "MODE", "STATE"], &interfaces));
+    text.push_str(&table(
+        ["INTERFACE", "FACING", "HOOK", "MODE", "STATE"],
+        &interfaces,
+    ));
     text.push('\n');
-    text.push_str(&table(["SERVICE", "MODE", "ON_DENY"], &services));
+    text.push_str(&table(
+        ["SERVICE", "MODE", "ON_DENY", "UNCOVERED"],
+        &services,
+    ));
     text.push('\n');
     text.push_str(&table(["MAP", "USED", "CAPACITY"], &maps));
     text

@@ -52,6 +52,9 @@ pub struct ServiceStatus {
     pub name: String,
     pub mode: ModeWord,
     pub on_deny: Cow<'static, str>,
+    /// The interfaces by which it can be reached past the guard.
+    #[serde(default)]
+    pub uncovered: Vec<String>,
 }
 
 /// How many tokens are in which state.

@@ -128,6 +128,7 @@ fn a_status_has_the_names_of_the_contract() {
             name: "orders".into(),
             mode: ModeWord::Enforce,
             on_deny: "drop".into(),
+            uncovered: vec!["lo".into()],
         }],
         tokens: Tokens::default(),
         maps: Vec::new(),
@@ -152,7 +153,7 @@ fn a_status_has_the_names_of_the_contract() {
     );
     assert_eq!(
         json["services"][0],
-        json!({"name": "orders", "mode": "enforce", "on_deny": "drop"})
+        json!({"name": "orders", "mode": "enforce", "on_deny": "drop", "uncovered": ["lo"]})
     );
     assert_eq!(serde_json::from_value::<Status>(json).unwrap(), status);
 }
