@@ -101,6 +101,12 @@ impl<'a> Ground<'a> {
         })
     }
 
+    /// Whether there is a guard.
+    #[must_use]
+    pub const fn is_guarded(&self) -> bool {
+        self.agent.is_some()
+    }
+
     /// The agent before the servers.
     ///
     /// # Panics

@@ -77,6 +77,22 @@ impl Door {
         8180 + self as u16
     }
 
+    /// The port of one like it that knows Multipath TCP.
+    #[must_use]
+    pub const fn multipath_listener(self) -> u16 {
+        8170 + self as u16
+    }
+
+    /// The ports of all that log every byte.
+    #[must_use]
+    pub const fn listeners(self) -> [u16; 3] {
+        [
+            self.listener(),
+            self.multipath_listener(),
+            self.slow_listener(),
+        ]
+    }
+
     /// The port of one like it whose buffer is small and that reads nothing for a second.
     #[must_use]
     pub const fn slow_listener(self) -> u16 {
@@ -106,7 +122,7 @@ impl Servers {
     #[must_use]
     pub fn listen(door: Door) -> String {
         let ports = Make::ALL.map(|make| make.port(door));
-        let ports = [&ports[..], &[door.listener(), door.slow_listener()]].concat();
+        let ports = [&ports[..], &door.listeners()].concat();
         let list: Vec<_> = ports.iter().map(|port| format!("\"*:{port}\"")).collect();
         format!("[{}]", list.join(", "))
     }

@@ -48,6 +48,11 @@ class Server(http.server.ThreadingHTTPServer):
     address_family = socket.AF_INET6
     daemon_threads = True
 
+    def server_bind(self):
+        # Of no effect where the host does not allow it.
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 16)
+        super().server_bind()
+
     def handle_error(self, *_):
         pass
 

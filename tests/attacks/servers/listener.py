@@ -1,5 +1,5 @@
-"""Takes connections and logs what comes, byte by byte. Arguments: where to log, ports; `slow:` before a port makes
-it one whose buffer is small and which reads nothing for a while.
+"""Takes connections and logs what comes, byte by byte. Arguments: where to log, ports; before a port,
+`slow:` makes it one whose buffer is small and that reads nothing for a while, `multipath:` one of Multipath TCP.
 
 A line of the log is the client's address and port and, behind a tab, the bytes in hexadecimal or the word for the end:
 `fin` or `reset`. Each head's end is answered.
@@ -38,20 +38,21 @@ def serve(connection, peer, is_slow):
     connection.close()
 
 
-def listen(port, is_slow):
-    server = socket.socket(socket.AF_INET6)
+def listen(port, kind):
+    protocol = 262 if kind == "multipath" else 0
+    server = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, protocol)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    # Without a cookie, if the host allows that at all.
+    # Of no effect where the host does not allow it.
     server.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 16)
-    if is_slow:
+    if kind == "slow":
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     server.bind(("::", port))
     server.listen(256)
     while True:
-        threading.Thread(target=serve, args=(*server.accept(), is_slow), daemon=True).start()
+        threading.Thread(target=serve, args=(*server.accept(), kind == "slow"), daemon=True).start()
 
 
 for argument in sys.argv[2:]:
-    slow, _, port = argument.rpartition(":")
-    threading.Thread(target=listen, args=(int(port), slow == "slow")).start()
+    kind, _, port = argument.rpartition(":")
+    threading.Thread(target=listen, args=(int(port), kind)).start()

@@ -47,10 +47,16 @@ impl Logs {
             .filter(|entry| entry.bears(&self.revoked) || entry.bears(REVOKED))
     }
 
-    /// All revoked requests that a server accepted, from whomever.
+    /// All requests that a server accepted, from whomever.
+    pub fn all(&self, make: Make) -> impl Iterator<Item = &Entry> {
+        let peers = self.requests.iter().filter(move |((of, _), _)| *of == make);
+        peers.flat_map(|(_, entries)| entries)
+    }
+
+    /// Those of them that bear a revoked token.
     pub fn all_revoked(&self, make: Make) -> impl Iterator<Item = &Entry> {
-        let peers = self.requests.keys().filter(move |(of, _)| *of == make);
-        peers.flat_map(move |&(_, peer)| self.revoked(make, peer))
+        self.all(make)
+            .filter(|entry| entry.bears(&self.revoked) || entry.bears(REVOKED))
     }
 
     /// Revoked requests of which the server could not tell who sent them, because their connections were reset.

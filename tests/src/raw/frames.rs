@@ -24,6 +24,9 @@ impl Segment {
                 .collect(),
             _ => panic!("both ends are of one family"),
         };
+        if self.ip.is_first_only {
+            packets.truncate(1);
+        }
         if self.ip.is_reversed {
             packets.reverse();
         }

@@ -252,10 +252,15 @@ impl Peer {
     }
 
     /// Takes up another one of the SYN-ACKs.
-    pub fn take_up(&mut self, offer: usize) {
-        let offer = &self.offers[offer];
+    ///
+    /// # Errors
+    /// If there are not so many.
+    pub fn take_up(&mut self, number: usize) -> Result<()> {
+        let offer = self.offers.get(number);
+        let offer = offer.with_context(|| format!("SYN-ACKs: {:?}", self.offers))?;
         self.start = offer.acknowledged;
         self.expected = offer.end();
+        Ok(())
     }
 
     /// Takes what arrives until `condition` holds; false if it does not in time.

@@ -44,6 +44,7 @@ pub(super) struct Ip {
     /// Where it is cut into fragments, in bytes of what follows the IP header.
     pub(super) cuts: Vec<usize>,
     pub(super) is_reversed: bool,
+    pub(super) is_first_only: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -81,6 +82,7 @@ impl Segment {
                 extensions: Vec::new(),
                 cuts: Vec::new(),
                 is_reversed: false,
+                is_first_only: false,
             },
             tcp: Tcp {
                 sequence: 0,
@@ -225,6 +227,12 @@ impl Segment {
     /// In fragments, cut at these places behind the IP header.
     pub fn fragments(mut self, cuts: &[usize]) -> Self {
         self.ip.cuts = cuts.to_vec();
+        self
+    }
+
+    /// The first fragment only.
+    pub fn only_first(mut self) -> Self {
+        self.ip.is_first_only = true;
         self
     }
 

@@ -21,6 +21,7 @@ pub(super) fn listener(namespace: &Namespace, dir: &Path) -> Result<Process> {
     for door in Door::ALL {
         command.arg(door.listener().to_string());
         command.arg(format!("slow:{}", door.slow_listener()));
+        command.arg(format!("multipath:{}", door.multipath_listener()));
     }
     Process::start(&mut command, &dir.join("listener.out"))
 }
@@ -75,10 +76,7 @@ pub(super) fn make(make: Make, namespace: &Namespace, dir: &Path) -> Result<Proc
 pub(super) fn wait(namespace: &Namespace, processes: &mut [Process]) -> Result<()> {
     for door in Door::ALL {
         let makes = Make::ALL.map(|make| make.port(door));
-        for port in makes
-            .into_iter()
-            .chain([door.listener(), door.slow_listener()])
-        {
+        for port in makes.into_iter().chain(door.listeners()) {
             wait_for("a server", || {
                 ensure!(
                     processes.iter_mut().all(Process::is_running),

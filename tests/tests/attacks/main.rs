@@ -8,4 +8,5 @@
 mod catalogue;
 mod honest;
 mod requests;
+mod rules;
 mod tcp;

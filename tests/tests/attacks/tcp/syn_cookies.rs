@@ -19,7 +19,7 @@ const WITH_COOKIES: &[Case] = &[
     .with_handshake(),
     Case::new("A167", "aaaaa", |play| {
         two_offers(play)?;
-        play.peer.take_up(0);
+        play.peer.take_up(0)?;
         play.peer.ack().send()?;
         play.real(0..5).send()
     })
