@@ -86,7 +86,7 @@ fn explanations_name_the_reason() -> Result<()> {
         (web, Some(&long), "credential_too_long", None, json!(401)),
         (web, None, "missing", None, json!(401)),
         (odd, Some(&good), "malformed", None, json!(400)),
-        (connect, Some(&good), "undecided", None, json!(400)),
+        (connect, Some(&good), "upgrade_refused", None, json!(400)),
     ] {
         let more = if secret.is_some() {
             &["--stdin"] as &[&str]

@@ -267,8 +267,15 @@ mod tests {
         );
         assert_eq!(
             judge(&bearer, "CONNECT", "a:1", Some("abc")),
-            Err(Reason::Undecided)
+            Err(Reason::UpgradeRefused)
         );
+        // As the service allows; what stands before a connection's first request is not asked about.
+        let tunnel = Service {
+            connect: true,
+            proxy_protocol: true,
+            ..service("authorization", "Bearer")
+        };
+        assert!(judge(&tunnel, "CONNECT", "a:1", Some("abc")).is_ok());
         assert!(judge(&bearer, "POST", "/a?b=c", Some("abc")).is_ok());
     }
 
