@@ -10,7 +10,8 @@ use crate::{
     packet::Segment,
     reason::Reason,
     stream::{
-        Arrival, Buffer, CAPACITY, COPY, Comparison, Connection, PIECES, Plan, Reader, Seen, Turn,
+        Arrival, Buffer, CAPACITY, COPY, Comparison, Connection, PIECES, Plan, Reader, Seen,
+        Tokens, Turn,
     },
     window::Window,
 };
@@ -39,7 +40,10 @@ pub struct Work {
     keeping: Keeping,
     /// 1 if it matters how the server's next answer begins.
     pub asks: u32,
-    reserved: u32,
+    /// The number of the token that is judged again.
+    again: u32,
+    /// The tokens of the requests that are allowed.
+    tokens: Tokens,
 }
 
 /// How far keeping has come.
@@ -73,7 +77,8 @@ impl Work {
             ending: ending::UNFINISHED,
             keeping: Keeping::NONE,
             asks: 0,
-            reserved: 0,
+            again: 0,
+            tokens: Tokens::NONE,
         }
     }
 
@@ -82,6 +87,7 @@ impl Work {
     pub const fn begin(&mut self) {
         self.allowed = 0;
         self.asks = 0;
+        self.tokens.clear();
         self.digest = Digest::NONE;
         self.reader.head.reset();
     }
@@ -179,9 +185,21 @@ pub fn meet<H: Host>(work: &mut Work, buffer: Option<&Buffer>, host: &mut H, now
 fn place<H: Host>(
     work: &mut Work,
     buffer: Option<&Buffer>,
-    host: &H,
+    host: &mut H,
     now: u32,
 ) -> Result<Fate, Refusal> {
+    if let Some(reason) = work.connection.fault() {
+        return Err(Refusal::drop(reason));
+    }
+    match work.connection.admit(&work.segment, &work.seen, now) {
+        Ok(()) => {}
+        Err(Reason::Undelivered) if may_still_pass(work, buffer, host) => {
+            work.connection.renew(now);
+        }
+        // What one packet claims to have received is no fault of the connection's.
+        Err(Reason::BadPacket) => return Err(Refusal::drop(Reason::BadPacket)),
+        Err(reason) => return Err(Refusal::kill(reason)),
+    }
     let Work {
         segment,
         connection,
@@ -189,16 +207,6 @@ fn place<H: Host>(
         plan,
         ..
     } = work;
-    if let Some(reason) = connection.fault() {
-        return Err(Refusal::drop(reason));
-    }
-    if let Err(reason) = connection.admit(segment, seen, now) {
-        // What one packet claims to have received is no fault of the connection's.
-        return Err(Refusal {
-            reason,
-            kills: reason as u8 != Reason::BadPacket as u8,
-        });
-    }
     connection.touch(now);
     match connection.arrive(segment, seen, plan) {
         Arrival::Pass | Arrival::Opaque => return Ok(Fate::Pass),
@@ -213,7 +221,7 @@ fn place<H: Host>(
     let place = connection.place();
     match buffer {
         Some(buffer) => {
-            if work.plan.compares() && !is_repetition(work, buffer, host) {
+            if work.plan.compares() && !is_repetition(work, buffer, &*host) {
                 return Err(Refusal::kill(Reason::ChangedRetransmission));
             }
             if place.is_settled() {
@@ -229,6 +237,20 @@ fn place<H: Host>(
     work.reader.begin(work.plan.read_from, work.segment.len);
     work.ending = ending::UNFINISHED;
     Ok(Fate::Read)
+}
+
+/// Whether the requests that are on their way would be allowed now.
+#[inline(always)]
+fn may_still_pass<H: Host>(work: &mut Work, buffer: Option<&Buffer>, host: &mut H) -> bool {
+    let Some(buffer) = buffer else {
+        return false;
+    };
+    if !buffer.tokens.is_whole() {
+        return false;
+    }
+    work.again = 0;
+    H::repeat(Tokens::MAX, &mut Again { work, buffer, host });
+    buffer.tokens.get(work.again).is_none()
 }
 
 /// Whether the bytes that the segment repeats are those that were kept.
@@ -300,6 +322,10 @@ pub fn commit<H: Host>(
     let is_settled = work.reader.read.place.is_settled();
     if let Some(buffer) = buffer {
         buffer.free(work.seen.acked);
+        if work.connection.has_delivered(work.seen.acked) {
+            buffer.tokens.clear();
+        }
+        buffer.tokens.add_all(&work.tokens);
         work.keeping = Keeping::NONE;
         H::repeat(
             Keeping::TURNS,
@@ -355,6 +381,27 @@ impl<H: Host> Turns for Comparing<'_, H> {
         comparison.turn(self.buffer, |offset, len| {
             self.host.word(segment, offset, len)
         })
+    }
+}
+
+/// Judges again the tokens of requests that are on their way.
+struct Again<'a, H> {
+    work: &'a mut Work,
+    buffer: &'a Buffer,
+    host: &'a mut H,
+}
+
+impl<H: Host> Turns for Again<'_, H> {
+    #[inline(always)]
+    fn turn(&mut self) -> bool {
+        let Some(digest) = self.buffer.tokens.get(self.work.again) else {
+            return true;
+        };
+        if self.host.verdict(digest) as u8 != Reason::Allowed as u8 {
+            return true;
+        }
+        self.work.again += 1;
+        false
     }
 }
 
@@ -416,6 +463,7 @@ impl<H: Host> Reading<'_, H> {
         };
         if reason as u8 == Reason::Allowed as u8 {
             self.work.allowed += 1;
+            self.work.tokens.add(&self.work.digest);
             return false;
         }
         if self.host.deny(self.work, reason) {

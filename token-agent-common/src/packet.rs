@@ -7,6 +7,7 @@
 
 pub mod options;
 
+use self::options::Search;
 use crate::{
     abi::{Address, FlowKey},
     words,
@@ -364,30 +365,31 @@ impl Headers {
         Frame::Tcp
     }
 
-    /// Looks for options of this kind in the segment's header; `None` if not all of it is here.
+    /// Begins to look for options of this kind in the segment's header; false if not all of it is here.
     #[inline(always)]
     #[must_use]
-    pub fn option(&self, segment: &Segment, kind: u8) -> Option<options::Found> {
-        if segment.payload > HEADERS as u32 {
-            return None;
-        }
-        let byte = |at| self.byte(at);
-        Some(options::find(byte, segment.options, segment.payload, kind))
+    pub const fn begin(&self, search: &mut Search, segment: &Segment, kind: u8) -> bool {
+        search.begin(segment.options, segment.payload, kind);
+        segment.payload <= HEADERS as u32
     }
 
-    /// What to write over the first bytes of an option that was found, so that it means nothing;
+    /// See [`Search::turn`].
+    #[inline(always)]
+    pub fn turn(&self, search: &mut Search) -> bool {
+        search.turn(|at| self.word(at))
+    }
+
+    /// What to write over the first bytes of the option that was found, so that it means nothing;
     /// `None` if it is too short for that.
     #[inline(always)]
     #[must_use]
-    pub fn neutral(&self, segment: &Segment, found: &options::Found) -> Option<[u8; 4]> {
-        if found.len < 4 {
+    pub fn neutral(&self, segment: &Segment, search: &Search) -> Option<[u8; 4]> {
+        if search.len < 4 {
             return None;
         }
-        let option = (self.word(found.at) as u32).to_le_bytes();
-        Some(options::neutral(
-            option,
-            (found.at - segment.options) % 2 == 1,
-        ))
+        let option = (self.word(search.found) as u32).to_le_bytes();
+        let is_odd = (search.found - segment.options) % 2 == 1;
+        Some(options::neutral(option, is_odd))
     }
 
     /// The eight bytes from `at` on, the first in the lowest bits.

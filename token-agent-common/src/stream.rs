@@ -10,6 +10,7 @@ mod compare;
 mod connection;
 mod handshake;
 mod reader;
+mod tokens;
 mod witness;
 
 pub use buffer::{Buffer, CAPACITY, COPY, Room};
@@ -17,6 +18,7 @@ pub use compare::Comparison;
 pub use connection::{Arrival, Connection, Plan, ticks};
 pub use handshake::{Offers, Pair};
 pub use reader::{PIECES, Piece, Read, Reader, Turn};
+pub use tokens::Tokens;
 pub use witness::{Answer, Change, Seen, Witness};
 
 use bytemuck::{Pod, Zeroable};

@@ -8,7 +8,7 @@ use token_agent_common::{
     digest::Digest,
     guard::{self, Host, Turns, Work},
     http1::Rules,
-    packet::{Frame, Segment, options},
+    packet::{Frame, Segment},
     reason::Reason,
     stream::{Buffer, Slot, ticks},
     verdict::TokenEntry,
@@ -18,7 +18,7 @@ use token_agent_common::{
 use crate::{
     clock::{self, Clock},
     maps::{self, About, Scratch},
-    mark,
+    mark, options,
     packet::Packet,
     report::Case,
     table::{self, Hold},
@@ -123,7 +123,7 @@ fn find<P: Packet>(context: P::Context) -> u32 {
     }
     if scratch.work.segment.is_syn() {
         // It changes nothing: what counts is what the server answers.
-        if open::<P>(context) {
+        if options::open::<P>(context) {
             return fate::PASS;
         }
         return case.deny(&mut scratch.about, &scratch.work, Reason::BadPacket);
@@ -172,15 +172,6 @@ fn meet<P: Packet>(context: P::Context) -> u32 {
     } else {
         fate::DROP
     }
-}
-
-/// Sees to it that the SYN at hand opens a connection of the plain kind; false if that cannot be.
-#[inline(never)]
-fn open<P: Packet>(context: P::Context) -> bool {
-    let packet = P::at(context);
-    maps::scratch().is_some_and(|scratch| {
-        packet.neutralise(&scratch.headers, &scratch.work.segment, options::MULTIPATH)
-    })
 }
 
 /// What becomes of a segment on a connection that monitor mode lost track of.

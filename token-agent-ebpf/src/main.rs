@@ -19,6 +19,7 @@ mod clock;
 mod guard;
 mod maps;
 mod mark;
+mod options;
 mod packet;
 mod report;
 mod table;

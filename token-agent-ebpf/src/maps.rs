@@ -17,7 +17,7 @@ use token_agent_common::{
     },
     digest::Digest,
     guard::Work,
-    packet::Headers,
+    packet::{Headers, options::Search},
     stream::{Buffer, Offers, Slot},
     verdict::{Audience, TokenEntry},
 };
@@ -29,6 +29,7 @@ use crate::{clock::Clock, mark};
 pub(crate) struct Scratch {
     pub(crate) headers: Headers,
     pub(crate) about: About,
+    pub(crate) search: Search,
     pub(crate) offers: Offers,
     /// The slot of the connection that is held, and the mark on it.
     pub(crate) slot: u32,

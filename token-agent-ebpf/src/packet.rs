@@ -16,7 +16,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use token_agent_common::{
-    packet::{HEADERS, Headers, PLAIN, Segment, options::Found, plain_port, plain_source_port},
+    packet::{HEADERS, Headers, PLAIN, plain_port, plain_source_port},
     stream::{Buffer, CAPACITY, COPY},
     window::{self, Window},
 };
@@ -49,18 +49,6 @@ pub(crate) trait Packet: Sized {
 
     /// Where its first part starts and ends in memory.
     fn linear(&self) -> (usize, usize);
-
-    /// Makes the options of a kind mean nothing; false if that cannot be.
-    #[inline(always)]
-    fn neutralise(&self, headers: &Headers, segment: &Segment, kind: u8) -> bool {
-        match headers.option(segment, kind) {
-            Some(Found { count: 0, .. }) => true,
-            Some(found) if found.count == 1 => headers
-                .neutral(segment, &found)
-                .is_some_and(|bytes| self.store(found.at, &bytes)),
-            Some(_) | None => false,
-        }
-    }
 
     /// See [`plain_port`]; `None` also if the headers do not lie in the first part.
     #[inline(always)]

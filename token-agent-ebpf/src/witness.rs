@@ -3,14 +3,14 @@
 use core::hint::black_box;
 
 use token_agent_common::{
-    packet::{Frame, options},
+    packet::Frame,
     stream::{Answer, Change, Pair, Slot},
 };
 
 use crate::{
     guard::{self, Action, NO_SERVICE},
     maps::{self, Scratch},
-    mark,
+    mark, options,
     packet::Packet,
     table::Held,
 };
@@ -44,7 +44,7 @@ pub(crate) fn witness<P: Packet>(packet: P) -> Action {
     }
     if work.segment.is_syn() {
         return if work.segment.acknowledges() {
-            if plain::<P>(packet.context()) {
+            if options::is_plain::<P>(packet.context()) {
                 offered(scratch)
             } else {
                 // Not recorded, so nothing of that connection passes.
@@ -62,20 +62,6 @@ pub(crate) fn witness<P: Packet>(packet: P) -> Action {
         }
     }
     Action::Pass
-}
-
-/// Whether the SYN-ACK at hand offers a connection of the plain kind. Multipath is not asked for any more
-/// when a SYN has passed the guard; Fast Open is made to mean nothing, so that no SYN bears data.
-#[inline(never)]
-fn plain<P: Packet>(context: P::Context) -> bool {
-    let packet = P::at(context);
-    maps::scratch().is_some_and(|scratch| {
-        let Scratch { headers, work, .. } = scratch;
-        headers
-            .option(&work.segment, options::MULTIPATH)
-            .is_some_and(|found| found.count == 0)
-            && packet.neutralise(headers, &work.segment, options::FAST_OPEN)
-    })
 }
 
 /// Notes what a SYN-ACK offers. A connection that began with another pair is over then.

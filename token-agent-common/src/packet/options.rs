@@ -10,54 +10,79 @@ pub const MULTIPATH: u8 = 30;
 /// What no host knows (RFC 4727, section 7): for experiments.
 const EXPERIMENT: u8 = 253;
 
-/// The longest options, in bytes.
-const LONGEST: u32 = 40;
-
-/// What was found of an option.
+/// A look for options of a kind, turn by turn, as Linux does it: what is no option ends them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Found {
-    /// How often.
+#[repr(C)]
+pub struct Search {
+    /// The next option's place, and where they end.
+    at: u32,
+    to: u32,
+    kind: u32,
+    /// How many were found.
     pub count: u32,
-    /// Where, for the last time.
-    pub at: u32,
-    /// How long it is there, in bytes.
+    /// Where the last one is.
+    pub found: u32,
+    /// How long it is, in bytes.
     pub len: u32,
 }
 
-/// Looks for options of a `kind` from `from` to `to`, as Linux does: what is no option ends them.
-#[inline(always)]
-#[must_use]
-pub fn find(byte: impl Fn(u32) -> u8, from: u32, to: u32, kind: u8) -> Found {
-    const END: u8 = 0;
-    const NOTHING: u8 = 1;
-    let mut found = Found::default();
-    let mut at = from;
-    let mut i = 0;
-    while i < LONGEST {
-        i += 1;
-        if at >= to {
-            break;
-        }
-        let this = byte(at);
-        if this == END {
-            break;
-        }
-        if this == NOTHING {
-            at += 1;
-            continue;
-        }
-        let len = u32::from(byte(at + 1));
-        if len < 2 || at + len > to {
-            break;
-        }
-        if this == kind {
-            found.count += 1;
-            found.at = at;
-            found.len = len;
-        }
-        at += len;
+impl Search {
+    /// An upper bound on the turns: the longest options have 40 bytes.
+    pub const TURNS: u32 = 41;
+
+    /// From `from` to `to`.
+    #[inline(always)]
+    pub const fn begin(&mut self, from: u32, to: u32, kind: u8) {
+        self.at = from;
+        self.to = to;
+        self.kind = kind as u32;
+        self.count = 0;
+        self.found = 0;
+        self.len = 0;
     }
-    found
+
+    /// Looks at one option; `word` gives the eight bytes at a place, the first in the lowest bits. True
+    /// when it was the last.
+    #[inline(always)]
+    pub fn turn(&mut self, word: impl FnOnce(u32) -> u64) -> bool {
+        const END: u8 = 0;
+        const NOTHING: u8 = 1;
+        if self.at >= self.to {
+            return true;
+        }
+        let [kind, len, ..] = word(self.at).to_le_bytes();
+        if kind == END {
+            return true;
+        }
+        if kind == NOTHING {
+            self.at += 1;
+            return false;
+        }
+        let len = u32::from(len);
+        if len < 2 || self.at + len > self.to {
+            return true;
+        }
+        if u32::from(kind) == self.kind {
+            self.count += 1;
+            self.found = self.at;
+            self.len = len;
+        }
+        self.at += len;
+        false
+    }
+}
+
+/// Looks for options of a `kind` in `options`.
+#[must_use]
+pub fn find(options: &[u8], kind: u8) -> Search {
+    let mut search = Search::default();
+    search.begin(0, options.len() as u32, kind);
+    let word = |at: u32| {
+        let byte = |i| options.get(at as usize + i).copied().unwrap_or_default();
+        u64::from_le_bytes(core::array::from_fn(byte))
+    };
+    while !search.turn(word) {}
+    search
 }
 
 /// The first four bytes of an option, made into one that means nothing, so that the sum over the
@@ -125,10 +150,12 @@ mod tests {
     #[test]
     fn options_are_found_where_they_are() {
         let found = |options: &[u8]| {
-            let byte = |at| *options.get(at as usize).unwrap_or(&0xee);
-            find(byte, 0, options.len() as u32, MULTIPATH)
+            let Search {
+                count, found, len, ..
+            } = find(options, MULTIPATH);
+            (count, found, len)
         };
-        let at = |count, at, len| Found { count, at, len };
+        let at = |count, at, len| (count, at, len);
         assert_eq!(found(&[]), at(0, 0, 0));
         assert_eq!(found(&[1, 1, 30, 4, 0, 0]), at(1, 2, 4));
         assert_eq!(found(&[2, 4, 30, 4, 30, 4, 0, 0]), at(1, 4, 4));

@@ -360,7 +360,7 @@ fn knows_segments_that_change_the_stream() {
     use flag::{ACK, FIN, RST, SYN, URG};
     for (flags, len, bad) in [
         (SYN, 0, false),
-        (SYN | ACK, 0, false),
+        (SYN | ACK, 0, true),
         (ACK, 0, false),
         (ACK, 5, false),
         (ACK | FIN, 5, false),

@@ -5,6 +5,7 @@
 //! that was judged. So they are kept until they are acknowledged, and compared byte for
 //! byte, however the repetition is cut.
 
+use super::Tokens;
 use crate::{digest::KeyWords, http1::Head, words};
 
 /// How many bytes one connection can have kept.
@@ -49,6 +50,8 @@ pub struct Room {
 pub struct Buffer {
     /// A head, or part of a body's framing, of which a part was read.
     pub head: Head,
+    /// The tokens of requests that the server has not acknowledged.
+    pub tokens: Tokens,
     runs: [Run; RUNS],
     /// Runs ever begun, and those of them that are done with.
     begun: u32,
@@ -67,6 +70,7 @@ impl Buffer {
     pub const fn new(key: &KeyWords) -> Self {
         Self {
             head: Head::new(key),
+            tokens: Tokens::NONE,
             runs: [Run {
                 position: 0,
                 at: 0,
@@ -84,6 +88,12 @@ impl Buffer {
     /// Forgets everything.
     #[inline(always)]
     pub const fn clear(&mut self) {
+        self.forget_bytes();
+        self.tokens.clear();
+    }
+
+    #[inline(always)]
+    const fn forget_bytes(&mut self) {
         self.begun = 0;
         self.done = 0;
         self.at = 0;
@@ -102,7 +112,7 @@ impl Buffer {
         }
         let last = self.run(self.begun.wrapping_sub(1));
         if last.position + last.len as u64 <= acked {
-            self.clear();
+            self.forget_bytes();
             return;
         }
         let mut i = 0;

@@ -435,6 +435,20 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether the server has every head that passed.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has_delivered(&self, acked: u64) -> bool {
+        self.head_end <= acked
+    }
+
+    /// Gives the server more time: what is on its way may still pass, as of now.
+    #[inline(always)]
+    pub const fn renew(&mut self, now: u32) {
+        self.due = self.head_end;
+        self.due_since = now;
+    }
+
     /// Whether `acknowledgment` lies in what the server has sent.
     #[inline(always)]
     const fn acknowledges_sent(&self, acknowledgment: u32, sent: u64) -> bool {

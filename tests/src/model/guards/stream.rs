@@ -8,10 +8,7 @@ use token_agent_common::{
     guard::{self, Fate, Host, Turns, Work},
     http1::{Charset, CredentialRule, Place, Rules, option},
     name::Name,
-    packet::{
-        Segment as Wire,
-        options::{self, Found},
-    },
+    packet::{Segment as Wire, options},
     reason::Reason,
     stream::{Answer, Buffer, Change, Connection, Offers, Pair, Witness, ticks},
     window::Window,
@@ -83,27 +80,16 @@ fn wire(segment: &Segment) -> Wire {
     }
 }
 
-fn found(segment: &Segment, kind: u8) -> Found {
-    let byte = |at: u32| {
-        segment
-            .options
-            .get(at as usize)
-            .copied()
-            .unwrap_or_default()
-    };
-    options::find(byte, 0, segment.options.len() as u32, kind)
-}
-
 /// The segment with options of a kind that mean nothing any more.
 fn neutralised(segment: &Segment, kind: u8) -> Verdict {
-    let found = found(segment, kind);
-    match found.count {
+    let search = options::find(&segment.options, kind);
+    match search.count {
         0 => Verdict::Pass,
-        1 if found.len >= 4 => {
+        1 if search.len >= 4 => {
             let mut plain = segment.clone();
-            let option = &mut plain.options[found.at as usize..][..4];
+            let option = &mut plain.options[search.found as usize..][..4];
             let bytes = option.try_into().expect("four bytes");
-            option.copy_from_slice(&options::neutral(bytes, found.at % 2 == 1));
+            option.copy_from_slice(&options::neutral(bytes, search.found % 2 == 1));
             Verdict::Rewrite(plain)
         }
         _ => Verdict::Drop,
@@ -132,7 +118,7 @@ impl Guard for StreamGuard {
     fn server(&mut self, packet: &ServerPacket, _: &Policy, _: Time) -> Verdict {
         let seen = wire(packet);
         if seen.is_syn() && seen.acknowledges() {
-            if found(packet, options::MULTIPATH).count > 0 {
+            if options::find(&packet.options, options::MULTIPATH).count > 0 {
                 return Verdict::Pass;
             }
             let what = self.offer(Pair::offered(&seen));

@@ -69,7 +69,16 @@ impl Application {
             _ if self.mute > number => return None,
             Deed::Respond => RESPONSE,
             Deed::Continue => CONTINUE,
-            Deed::PretendUpgrade => UPGRADE,
+            Deed::PretendUpgrade => {
+                // Who was asked for it has no part in this: what follows is then its own affair.
+                let asked = self
+                    .last(number, stream)
+                    .is_some_and(|(_, head)| head.contains("\nupgrade: websocket\r"));
+                if asked {
+                    return None;
+                }
+                UPGRADE
+            }
             Deed::Refuse => {
                 let (waiting, head) = self.last(number, stream)?;
                 let is_time = !waiting.is_complete && waiting.head_end == stream.len();
