@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use self::{list::Mutant, workspace::Copy};
+use self::{list::Subject, workspace::Copy};
 use crate::{process, simulate};
 
 /// What a simulation exits with that has found something.
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Threads of the simulation
     #[arg(long, short = 'j', default_value_t = 2)]
     threads: usize,
+    /// How long the unchanged guards are looked at first, which must not be found wrong
+    #[arg(long, default_value_t = 20)]
+    sane: u64,
     /// Only look whether each can be applied
     #[arg(long)]
     check: bool,
@@ -55,12 +58,22 @@ pub(crate) fn mutants(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let copy = Copy::new()?;
+    let mut subjects: Vec<_> = mutants.iter().map(|mutant| &mutant.subject).collect();
+    subjects.sort();
+    subjects.dedup();
+    for subject in subjects {
+        let found = run(&copy, subject, args.sane, args.threads)?;
+        if let Some(how) = found {
+            bail!("{} is wrong without any change: {how}", subject.guard);
+        }
+    }
     let mut missed = Vec::new();
     for mutant in &mutants {
         copy.refresh()?;
         copy.write(&mutant.file, &mutant.apply(process::workspace())?)?;
         let start = Instant::now();
-        let found = run(&copy, mutant, args).with_context(|| mutant.name.clone())?;
+        let found = run(&copy, &mutant.subject, args.seconds, args.threads)
+            .with_context(|| mutant.name.clone())?;
         let taken = start.elapsed().as_secs_f64();
         match found {
             Some(how) => println!("found   {:40} {taken:5.1} s  {how}", mutant.name),
@@ -83,7 +96,7 @@ pub(crate) fn mutants(args: &Args) -> Result<ExitCode> {
 }
 
 /// Runs the simulation on the copy; what it found, if anything.
-fn run(copy: &Copy, mutant: &Mutant, args: &Args) -> Result<Option<String>> {
+fn run(copy: &Copy, subject: &Subject, seconds: u64, threads: usize) -> Result<Option<String>> {
     let mut cargo = copy.cargo();
     let built = simulate::build(cargo.arg("--quiet"))
         .stdout(Stdio::null())
@@ -95,13 +108,16 @@ fn run(copy: &Copy, mutant: &Mutant, args: &Args) -> Result<Option<String>> {
             String::from_utf8_lossy(&built.stderr)
         );
     }
-    let output = Command::new(copy.simulate())
-        .args(["--guard", &mutant.guard])
-        .args(["--seconds", &args.seconds.to_string()])
-        .args(["--threads", &args.threads.to_string()])
-        .args(["--count", &u64::MAX.to_string()])
-        .output()
-        .context("cannot run the simulation")?;
+    let mut simulation = Command::new(copy.simulate());
+    simulation
+        .args(["--guard", &subject.guard])
+        .args(["--seconds", &seconds.to_string()])
+        .args(["--threads", &threads.to_string()])
+        .args(["--count", &u64::MAX.to_string()]);
+    if let Some(only) = &subject.only {
+        simulation.args(["--only", only]);
+    }
+    let output = simulation.output().context("cannot run the simulation")?;
     let told = String::from_utf8_lossy(&output.stdout);
     let last = told.lines().last().unwrap_or_default().to_owned();
     match output.status.code() {

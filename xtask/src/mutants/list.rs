@@ -8,12 +8,20 @@ use crate::process;
 
 const LIST: &str = "tests/model/mutants.txt";
 
+/// What a mutant is looked at with.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Subject {
+    /// The guard that it is a part of.
+    pub(crate) guard: String,
+    /// The only kind of schedules to run, if not all.
+    pub(crate) only: Option<String>,
+}
+
 /// A change to the sources.
 #[derive(Debug)]
 pub(crate) struct Mutant {
     pub(crate) name: String,
-    /// The guard that it is a part of.
-    pub(crate) guard: String,
+    pub(crate) subject: Subject,
     /// The file, from the workspace on.
     pub(crate) file: String,
     old: String,
@@ -44,7 +52,7 @@ pub(crate) fn read() -> Result<Vec<Mutant>> {
 
 fn parse(text: &str) -> Result<Vec<Mutant>> {
     let mut mutants = Vec::new();
-    let mut guard = None;
+    let mut subject = None;
     let mut file = None;
     let mut lines = text.lines().enumerate();
     while let Some((number, line)) = lines.next() {
@@ -53,7 +61,13 @@ fn parse(text: &str) -> Result<Vec<Mutant>> {
         }
         let (word, value) = line.split_once(' ').unwrap_or((line, ""));
         match word {
-            "guard" => guard = Some(value.to_owned()),
+            "guard" => {
+                let (guard, only) = value.split_once(" only ").unwrap_or((value, ""));
+                subject = Some(Subject {
+                    guard: guard.to_owned(),
+                    only: (!only.is_empty()).then(|| only.to_owned()),
+                });
+            }
             "file" => file = Some(value.to_owned()),
             "mutant" => {
                 let mut block = |end: &str| {
@@ -74,7 +88,7 @@ fn parse(text: &str) -> Result<Vec<Mutant>> {
                 );
                 mutants.push(Mutant {
                     name: value.to_owned(),
-                    guard: guard.clone().context("the first mutant has no guard")?,
+                    subject: subject.clone().context("the first mutant has no guard")?,
                     file: file.clone().context("the first mutant has no file")?,
                     old,
                     new,
@@ -92,15 +106,13 @@ mod tests {
 
     #[test]
     fn a_list_is_read() -> Result<()> {
-        let text = "# A comment\nguard g\nfile f\nmutant one\na\n\n b\n=>\nend\nmutant two\nx\n=>\ny\nz\nend\n";
+        let text = "# A comment\nguard g only attack\nfile f\nmutant one\na\n\n b\n=>\nend\nmutant two\nx\n=>\ny\nz\nend\n";
         let mutants = parse(text)?;
         let [one, two] = &mutants[..] else {
             panic!("{mutants:?}");
         };
-        assert_eq!(
-            (&one.name[..], &one.guard[..], &one.file[..]),
-            ("one", "g", "f")
-        );
+        assert_eq!((&one.name[..], &one.file[..]), ("one", "f"));
+        assert_eq!(one.subject.only.as_deref(), Some("attack"));
         assert_eq!((&one.old[..], &one.new[..]), ("a\n\n b", ""));
         assert_eq!((&two.old[..], &two.new[..]), ("x", "y\nz"));
         Ok(())

@@ -40,7 +40,8 @@ pub struct Options {
     pub buffer: usize,
     /// After how many segments an ACK is sent at once; others wait.
     pub segments_per_ack: u32,
-    /// Whether a segment that ends beyond the window is dropped whole (Linux 6.17) or taken (before).
+    /// Whether a segment that ends beyond the window is dropped whole while something is unread
+    /// (Linux 6.17), or taken (before).
     pub strict_window: bool,
     /// When segments in the queue become one.
     pub coalescing: Coalescing,

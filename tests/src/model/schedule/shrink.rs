@@ -8,7 +8,7 @@ use crate::{
     model::{
         attack::{Crafted, Event},
         receiver::Options,
-        world::{Fate, Host},
+        world::{Deed, Fate, Host},
     },
 };
 
@@ -72,7 +72,13 @@ pub(super) fn honest(honest: &Honest, change: usize) -> Option<Option<Honest>> {
     }
     let change = change - faults;
     if change < honest.deeds.len() {
-        changed.deeds.remove(change);
+        let (_, removed) = changed.deeds.remove(change);
+        // Who pauses must read on, for there is nobody to blame else.
+        if matches!(removed, Deed::Socket(_)) {
+            changed
+                .deeds
+                .retain(|(_, deed)| !matches!(deed, Deed::Socket(_)));
+        }
         return Some(Some(changed));
     }
     let habits = &mut changed.habits;

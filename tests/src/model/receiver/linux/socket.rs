@@ -205,10 +205,12 @@ impl Socket {
 
     /// `tcp_sequence`.
     fn is_in_window(&self, segment: &Segment) -> bool {
+        let edge = later(self.edge, self.next);
+        // A FIN may lie beyond.
+        let end = segment.sequence.wrapping_add(segment.len());
         ahead(segment.end(), self.acked) >= 0
-            && ahead(segment.sequence, later(self.edge, self.next)) <= 0
-            && (!self.options.strict_window
-                || ahead(segment.end(), later(self.edge, self.next)) <= 0)
+            && ahead(segment.sequence, edge) <= 0
+            && (!self.options.strict_window || self.unread == 0 || ahead(end, edge) <= 0)
     }
 
     /// Whether a reset with this number counts; else it is challenged.
