@@ -18,6 +18,15 @@ pub struct Plan {
     pub marks: Vec<usize>,
 }
 
+/// A kind of request that there is more of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Favourite {
+    /// With a body that waits to be asked for.
+    Expecting,
+    /// That asks for another protocol.
+    Upgrade,
+}
+
 /// A place where versions differ.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Site {
@@ -28,13 +37,18 @@ pub struct Site {
 }
 
 impl Plan {
-    /// Short requests with much that could go wrong about them.
+    /// Short requests with much that could go wrong about them, some of them of a favoured kind.
     #[must_use]
-    pub fn attack(random: &mut Random) -> Self {
+    pub fn attack(random: &mut Random, favourite: Option<Favourite>) -> Self {
         let mut plan = Self::default();
         for number in 0..random.between(1, 4) {
             plan.marks.push(plan.bytes.len());
-            requests::attack(&mut plan, random, number);
+            match favourite {
+                Some(favourite) if random.percent(50) => {
+                    requests::favourite(&mut plan, random, number, favourite);
+                }
+                Some(_) | None => requests::attack(&mut plan, random, number),
+            }
         }
         plan.sites.truncate(u32::BITS as usize);
         for site in &plan.sites {

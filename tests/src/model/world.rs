@@ -158,7 +158,9 @@ impl<'a> World<'a> {
     /// The application does something.
     pub fn act(&mut self, deed: &Deed) {
         let mut out = Vec::new();
-        let Some(action) = self.application.action(deed, &*self.receiver) else {
+        let is_quiet = !{ self.late.iter() }
+            .any(|Reverse((.., travelling))| matches!(travelling, Travelling::ToServer(_)));
+        let Some(action) = self.application.action(deed, &*self.receiver, is_quiet) else {
             return;
         };
         self.trace.application(self.now, deed);

@@ -7,7 +7,7 @@ use crate::{
     frame::{ACK, FIN, RST, SYN, URG},
     model::{
         guard::Policy,
-        plan::Plan,
+        plan::{Favourite, Plan},
         random::Random,
         receiver::{Action, Coalescing, Options},
         world::{Deed, Fate, Host},
@@ -19,9 +19,25 @@ const FAST_OPEN_REQUEST: [u8; 4] = [34, 2, 1, 1];
 const FAST_OPEN_COOKIE: [u8; 8] = [34, 6, b'b', b'i', b's', b'c', 1, 1];
 const MULTIPATH: [u8; 12] = [30, 12, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
 
+/// What a schedule is about, so that things come together that need each other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Theme {
+    /// Nothing in particular.
+    Anything,
+    /// Bodies that wait to be asked for, and answers that do not ask for them.
+    Waiting,
+    /// Other protocols.
+    Upgrade,
+    /// Connections that end, and others between the same ports.
+    Reuse,
+    /// Tokens that are revoked meanwhile.
+    Time,
+}
+
 /// How much of everything there is in one schedule, in percent: most have a little of some things.
 #[derive(Clone, Copy, Debug)]
 struct Taste {
+    theme: Theme,
     /// Segments that are in order, where the server waits for them.
     order: usize,
     /// Bytes of another version.
@@ -32,6 +48,8 @@ struct Taste {
     reply_faults: usize,
     /// Flags and numbers that are not as they should be.
     forgery: usize,
+    /// FINs.
+    fins: usize,
     /// Things that the application does.
     application: usize,
     /// Long waits.
@@ -42,16 +60,47 @@ struct Taste {
 
 impl Taste {
     fn new(random: &mut Random) -> Self {
+        let theme = random.pick(&[
+            Theme::Anything,
+            Theme::Anything,
+            Theme::Anything,
+            Theme::Anything,
+            Theme::Waiting,
+            Theme::Upgrade,
+            Theme::Reuse,
+            Theme::Time,
+        ]);
         let mut some = |choices: &[usize]| random.pick(choices);
-        Self {
+        let mut taste = Self {
+            theme,
             order: some(&[0, 20, 50, 50, 80]),
             versions: some(&[0, 10, 30, 50, 50]),
             faults: some(&[0, 10, 25, 50]),
             reply_faults: some(&[0, 0, 0, 10, 30]),
             forgery: some(&[0, 0, 0, 5, 20]),
+            fins: some(&[0, 3, 3, 15]),
             application: some(&[0, 0, 5, 20]),
             waits: some(&[0, 0, 5, 15]),
             attempts: some(&[0, 0, 0, 0, 10]),
+        };
+        match theme {
+            Theme::Anything => {}
+            Theme::Waiting | Theme::Upgrade => taste.application = some(&[10, 30]),
+            Theme::Reuse => {
+                taste.attempts = some(&[0, 10, 30]);
+                taste.application = some(&[0, 10, 20]);
+                taste.forgery = some(&[0, 5, 20]);
+            }
+            Theme::Time => taste.waits = some(&[5, 15, 30]),
+        }
+        taste
+    }
+
+    const fn favourite(&self) -> Option<Favourite> {
+        match self.theme {
+            Theme::Waiting => Some(Favourite::Expecting),
+            Theme::Upgrade => Some(Favourite::Upgrade),
+            Theme::Anything | Theme::Reuse | Theme::Time => None,
         }
     }
 }
@@ -73,7 +122,7 @@ impl Attack {
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let taste = Taste::new(&mut random);
-        let plan = Plan::attack(&mut random);
+        let plan = Plan::attack(&mut random, taste.favourite());
         let mut generator = Generator {
             taste,
             cuts: plan.marks.clone(),
@@ -98,17 +147,26 @@ impl Generator {
         let isn = random.pick(&[1_000, 0, u32::MAX - 40, u32::MAX]);
         let near = random.pick(&[1, 50, 5_000, 1 << 31]);
         let steps = self.steps.iter().map(|step| step.wait).sum();
-        let ends = random.percent(50).then(|| {
+        let share = if self.taste.theme == Theme::Time {
+            100
+        } else {
+            30
+        };
+        let ends = random.percent(share).then(|| {
             let share = random.between(0, 100) as u32;
             let total: Duration = steps;
             total * share / 100
         });
+        let mut host = host(random);
+        if let (Theme::Reuse, Host::Linux(options)) = (self.taste.theme, &mut host) {
+            options.cookies |= random.percent(50);
+        }
         let policy = Policy {
             ends,
             websocket: random.percent(70),
         };
         Attack {
-            host: host(random),
+            host,
             policy,
             plan: self.plan,
             isns: [isn, isn.wrapping_add(near), isn.wrapping_sub(near)][..self.attempts].to_vec(),
@@ -210,7 +268,7 @@ impl Generator {
             // A probe, or a bare ACK.
             crafted.len = self.random.below(2);
             crafted.at = Place::Acked(-1);
-        } else if self.random.percent(3) {
+        } else if self.random.percent(self.taste.fins) {
             crafted.flags |= FIN;
         }
         crafted
@@ -313,17 +371,23 @@ impl Generator {
 
     fn deed(&mut self) -> Deed {
         let random = &mut self.random;
-        match random.below(16) {
-            0..4 => Deed::Respond,
-            4 => Deed::Continue,
-            5 => Deed::Refuse,
-            6 | 7 => Deed::Upgrade,
-            8 => Deed::PretendUpgrade,
-            9 | 10 => Deed::Socket(Action::Pause),
-            11 | 12 => Deed::Socket(Action::Read),
-            13 => Deed::Socket(Action::Shutdown),
-            14 => Deed::Socket(Action::Close),
-            _ => Deed::Socket(Action::Abort),
+        let socket = [
+            Action::Pause,
+            Action::Read,
+            Action::Shutdown,
+            Action::Close,
+            Action::Abort,
+        ];
+        let speech = [Deed::Respond, Deed::Continue, Deed::Refuse, Deed::Upgrade];
+        match (self.taste.theme, random.below(3)) {
+            (Theme::Waiting, 0) => Deed::Refuse,
+            (Theme::Waiting, 1) => random.pick(&[Deed::Respond, Deed::Continue]),
+            (Theme::Upgrade, 0) => Deed::Upgrade,
+            (Theme::Upgrade, 1) => random.pick(&[Deed::Respond, Deed::PretendUpgrade]),
+            (Theme::Reuse, 0 | 1) => Deed::Socket(random.pick(&socket[2..])),
+            (Theme::Anything | Theme::Time, 0) => Deed::Respond,
+            (_, 2) => Deed::Socket(random.pick(&socket)),
+            (_, _) => random.pick(&speech),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Requests, good and bad.
 
-use super::Plan;
+use super::{Favourite, Plan};
 use crate::model::{
     guard::{ENDING, GOOD, OTHER, REVOKED},
     random::Random,
@@ -20,6 +20,14 @@ pub(super) fn attack(plan: &mut Plan, random: &mut Random, number: usize) {
             let text = request("CONNECT", "a:1", random, "");
             plan.push(text);
         }
+    }
+}
+
+/// The same, of that kind.
+pub(super) fn favourite(plan: &mut Plan, random: &mut Random, number: usize, favourite: Favourite) {
+    match favourite {
+        Favourite::Expecting => expecting(plan, random, number),
+        Favourite::Upgrade => upgrade(plan, random, number),
     }
 }
 

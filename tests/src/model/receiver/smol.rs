@@ -168,6 +168,8 @@ fn listening(buffer: usize) -> Socket<'static> {
         SocketBuffer::new(vec![0; 4096]),
     );
     socket.set_ack_delay(None);
+    // What the application writes goes out when it is written.
+    socket.set_nagle_enabled(false);
     socket.listen(wire::PORT).expect("the port is not zero");
     socket
 }

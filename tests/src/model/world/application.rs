@@ -14,7 +14,8 @@ pub enum Deed {
     Respond,
     /// Asks for the body (`100 Continue`).
     Continue,
-    /// Turns down a request whose body has not begun, and takes what comes next for another request.
+    /// Turns down a request whose body has not begun and is not on its way from the guard, and takes what
+    /// comes next for another request.
     Refuse,
     /// Upgrades the connection, if its last request asks for it: what follows is no HTTP.
     Upgrade,
@@ -54,7 +55,12 @@ impl Application {
     }
 
     /// What it does with its socket; nothing if it is not the time for the deed.
-    pub(super) fn action(&mut self, deed: &Deed, receiver: &dyn Receiver) -> Option<Action> {
+    pub(super) fn action(
+        &mut self,
+        deed: &Deed,
+        receiver: &dyn Receiver,
+        is_quiet: bool,
+    ) -> Option<Action> {
         let number = receiver.connections().len().checked_sub(1)?;
         self.turns.resize(number + 1, Vec::new());
         let stream = receiver.stream();
@@ -81,7 +87,7 @@ impl Application {
             }
             Deed::Refuse => {
                 let (waiting, head) = self.last(number, stream)?;
-                let is_time = !waiting.is_complete && waiting.head_end == stream.len();
+                let is_time = is_quiet && !waiting.is_complete && waiting.head_end == stream.len();
                 if !is_time || !head.contains("\nexpect: 100-continue\r") {
                     return None;
                 }
