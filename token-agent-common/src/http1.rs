@@ -8,24 +8,24 @@
 //! header that bears the credential, which it hashes as it passes. Everything
 //! else is only checked for being HTTP.
 //!
-//! What it reads, and who moves it on:
+//! What follows what:
 //!
 //! ```text
-//! begin_connection ─> PROXY header, if one is required
-//!                             │ read
-//!                   ┌──> between requests <─────────────┬─────────────┐
-//!              no   │         │ read                    │             │
-//!              body │       head                        │ pass        │ read
-//!                   │         │ read, finish, hash      │             │
-//!                   └── go_on ┴──> body of known length ┘             │
-//!                             └──> chunk size ── read ──> trailers ───┘
-//!                                   │ read ^ read
-//!                                   v      │
-//!                                 data ── pass ──> CRLF
+//!      ┌───────────────────────────────────────────┐
+//!      v                                           │
+//!   between ───> head ──┬──────────────────────────┤
+//!   requests            ├──> body of known length ─┤
+//!      ^                └──> size ───> trailers ───┘
+//!      │                     ^  │
+//! PROXY header      CRLF ────┘  v
+//!                     ^────── data of a chunk
 //! ```
 //!
-//! In a body of known length and in a chunk's data bytes are [opaque](Head::opaque):
+//! In a body of known length and in a chunk's data bytes are [opaque](Head::opaque), and
 //! the caller [passes](Head::pass) over them. All others decide and are [read](Head::read).
+//! When a head is [complete](Head::is_complete), its credential is to be
+//! [finished](Head::finish) and the request told; then it [goes on](Head::go_on).
+//! Between two requests and in opaque bytes a [`Place`] is all there is to remember.
 //!
 //! A step goes down the phases in the order in which they follow each other in a
 //! head, so that an ordinary line takes one.

@@ -61,13 +61,10 @@ impl Head {
         let word = input.word(0);
         let run = swar::leading(swar::common_name(word));
         self.take_method(word & swar::first_bytes(run), run);
-        if self.count > METHOD_MAX {
-            return Err(Reason::Malformed);
-        }
         let mut used = run;
         if run < 8 {
             let stop = input.byte(run);
-            if stop == b' ' && self.count > 0 {
+            if stop == b' ' && self.count.wrapping_sub(1) < METHOD_MAX {
                 self.count = 0;
                 self.place.phase = phase::TARGET;
                 used += 1;
@@ -77,6 +74,9 @@ impl Head {
             } else if !input.is_end(run) {
                 return Err(Reason::Malformed);
             }
+        }
+        if self.count > METHOD_MAX {
+            return Err(Reason::Malformed);
         }
         input.consume(used);
         Ok(())

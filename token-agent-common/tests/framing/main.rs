@@ -4,8 +4,10 @@ mod chunks;
 mod core;
 mod generated;
 mod heads;
+mod input;
 mod proxy;
 mod reference;
+mod seeds;
 mod told;
 mod upgrades;
 
