@@ -216,6 +216,12 @@ impl Peer {
         Ok(self.acked)
     }
 
+    /// Whether the server has acknowledged so many bytes, as far as was seen.
+    #[must_use]
+    pub fn has_acked(&self, count: usize) -> bool {
+        usize::try_from(self.acked).is_ok_and(|acked| acked >= count)
+    }
+
     /// The same, of what was taken already.
     pub(super) const fn acked_so_far(&self) -> u32 {
         self.acked

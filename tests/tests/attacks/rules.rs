@@ -11,6 +11,7 @@ mod headers;
 mod mixes;
 mod own_hosts;
 mod positions;
+mod races;
 mod upgrades;
 
 use std::{collections::BTreeSet, net::SocketAddr};

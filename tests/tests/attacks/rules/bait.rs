@@ -238,6 +238,40 @@ pub(super) const ALL: &[Attack] = &[
             in_pieces(peer, &front.denied("GET", ""), 60)
         },
     ),
+    Attack::new(
+        "R3-pieces",
+        "a bait with many chunks, of which one is the last when it comes again",
+        |front, peer| {
+            // As long as a chunk and its size is the end of the body and a request.
+            let head = front.passed("POST", "Transfer-Encoding: chunked\r\n");
+            let denied = front.denied("GET", "");
+            let end = [b"0\r\n\r\n", &denied[..]].concat();
+            let chunk = |size: usize| format!("{size:04x}\r\n{}\r\n", "c".repeat(size));
+            let length = end.len() - chunk(0).len();
+            let bait = [head.clone(), chunk(length).repeat(7).into_bytes()].concat();
+            let real = [head, chunk(length).repeat(5).into_bytes(), end].concat();
+            peer.data(0, &bait).bad_checksum().send()?;
+            peer.data(0, &real[..700]).send()?;
+            peer.data(700, &real[700..]).send()
+        },
+    ),
+    Attack::new(
+        "R3-ancient",
+        "a bait that acknowledges what was received long ago",
+        |front, peer| {
+            // The server has sent more than a window since then.
+            let many = front.passed("GET", "").repeat(900);
+            peer.deliver(&many, 1_400, Duration::from_secs(2))?;
+            peer.settle()?;
+            let place = peer.acked()?.cast_signed();
+            let back = -i32::try_from(peer.received().len())?;
+            let bait = peer.data(place, &front.decoy("GET", ""));
+            bait.acknowledging(back).send()?;
+            let denied = front.denied("GET", "");
+            peer.data(place, &denied[..90]).send()?;
+            peer.data(place + 90, &denied[90..]).send()
+        },
+    ),
 ];
 
 /// A bait that the server ignores for this reason, and then the rest in two pieces.

@@ -8,7 +8,7 @@ use token_agent_tests::raw::{
     flags::{ACK, FIN, PSH, RST, SYN},
 };
 
-use super::{Attack, Front, place};
+use super::{Attack, Front, find, place};
 
 pub(super) const ALL: &[Attack] = &[
     Attack::new("R1-syn", "a SYN within a head", |front, peer| {
@@ -142,6 +142,19 @@ pub(super) const ALL: &[Attack] = &[
     })
     .with_handshake()
     .needs_a_guard(),
+    Attack::new(
+        "R1-close-again",
+        "a RST with a bad checksum, and the beginning once more",
+        |front, peer| {
+            let denied = front.denied("GET", "");
+            let cut = find(&denied, "tka_") + 48;
+            peer.data(0, &denied[..cut]).send()?;
+            peer.pause(Duration::from_millis(20))?;
+            peer.rst(place(cut)).bad_checksum().send()?;
+            peer.segment(ACK, 0, b"").send()?;
+            peer.data(0, &front.decoy("GET", "")).send()
+        },
+    ),
 ];
 
 /// Something within a denied head, right before its last four bytes.

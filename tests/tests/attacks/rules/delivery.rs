@@ -201,4 +201,84 @@ pub(super) const ALL: &[Attack] = &[
         peer.deliver(&denied, 1, Duration::from_millis(300))
             .map(drop)
     }),
+    Attack::new(
+        "R4-body",
+        "a head behind a hole in the body before it",
+        |front, peer| {
+            let (token, revoke) = front.token()?;
+            let post = front.passed("POST", "Content-Length: 100\r\n");
+            let denied = request("GET", "denied", front.id, &token, "");
+            let stream = [&post, &[b'b'; 100][..], &denied].concat();
+            let (hole, rest) = (place(post.len()), place(post.len() + 50));
+            peer.data(0, &post).send()?;
+            peer.data(hole, &[b'b'; 50]).bad_checksum().send()?;
+            peer.data(rest, &stream[post.len() + 50..]).send()?;
+            revoke()?;
+            thread::sleep(LONG);
+            peer.data(hole, &[b'b'; 50]).send()
+        },
+    ),
+    Attack::new("R4-chunk", "the same with a chunk", |front, peer| {
+        let (token, revoke) = front.token()?;
+        let post = front.passed("POST", "Transfer-Encoding: chunked\r\n");
+        let denied = request("GET", "denied", front.id, &token, "");
+        let body = [b"64\r\n", &[b'c'; 100][..], b"\r\n0\r\n\r\n", &denied].concat();
+        let hole = place(post.len());
+        peer.data(0, &post).send()?;
+        peer.data(hole, &body[..60]).bad_checksum().send()?;
+        peer.data(hole + 60, &body[60..]).send()?;
+        revoke()?;
+        thread::sleep(LONG);
+        peer.data(hole, &body[..60]).send()
+    }),
+    Attack::new(
+        "R4-renewed",
+        "a head behind a hole, and others on both sides of it that come later",
+        |front, peer| {
+            let (token, revoke) = front.token()?;
+            let passed = front.passed("GET", "");
+            let denied = request("GET", "denied", front.id, &token, "");
+            let (first, second) = (place(passed.len()), place(passed.len() + denied.len()));
+            // Neither the first nor the beginning of the second is received.
+            peer.data(0, &passed).bad_checksum().send()?;
+            peer.data(first, &denied[..9]).bad_checksum().send()?;
+            peer.data(first + 9, &denied[9..]).send()?;
+            revoke()?;
+            let mut last = second;
+            for _ in 0..4 {
+                peer.pause(Duration::from_millis(800))?;
+                peer.data(last, &passed).send()?;
+                last += place(passed.len());
+                peer.data(0, &passed).send()?;
+            }
+            peer.data(first, &denied[..9]).send()
+        },
+    ),
+    Attack::new(
+        "R5-body",
+        "a FIN with a bad checksum within a body, which goes on",
+        |front, peer| {
+            let post = front.passed("POST", "Content-Length: 100\r\n");
+            let stream = [&post, &[b'b'; 100][..], &front.denied("GET", "")].concat();
+            let cut = post.len() + 50;
+            peer.data(0, &stream[..cut]).send()?;
+            peer.fin(place(cut)).bad_checksum().send()?;
+            peer.data(place(cut), &stream[cut..cut + 80]).send()?;
+            peer.data(place(cut + 80), &stream[cut + 80..]).send()
+        },
+    ),
+    Attack::new(
+        "R5-body-ahead",
+        "a FIN ahead within a body, and another end of it",
+        |front, peer| {
+            let post = front.passed("POST", "Content-Length: 100\r\n");
+            let stream = [&post, &[b'b'; 100][..], &front.denied("GET", "")].concat();
+            let end = stream.len() - 2;
+            peer.data(0, &post).send()?;
+            peer.fin(place(post.len() + 60)).bad_checksum().send()?;
+            peer.data(place(post.len()), &stream[post.len()..end])
+                .and(FIN)
+                .send()
+        },
+    ),
 ];

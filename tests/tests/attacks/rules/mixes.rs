@@ -1,9 +1,6 @@
 //! Pipelines of valid and denied requests, cut everywhere.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use anyhow::Result;
 use token_agent_tests::raw::{Peer, Segment};
@@ -108,34 +105,6 @@ pub(super) const ALL: &[Attack] = &[
                 .map(drop)
         },
     ),
-    Attack::new(
-        "M-race",
-        "two senders at once with the same ranges and other bytes",
-        |front, peer| {
-            let (decoy, denied) = (front.decoy("GET", ""), front.denied("GET", ""));
-            let until = Instant::now() + Duration::from_millis(300);
-            let segments = |bytes: &[u8], cut: usize| {
-                [
-                    peer.data(0, &bytes[..cut]).bad_checksum(),
-                    peer.data(place(cut), &bytes[cut..]),
-                    peer.data(0, &bytes[..cut]),
-                ]
-            };
-            let hammer = |segments: &[Segment]| -> Result<()> {
-                while Instant::now() < until {
-                    segments.iter().try_for_each(Segment::send)?;
-                }
-                Ok(())
-            };
-            let (one, other) = (segments(&denied, 70), segments(&decoy, 90));
-            thread::scope(|scope| {
-                let other = scope.spawn(|| hammer(&other));
-                hammer(&one)?;
-                other.join().expect("it does not panic")
-            })
-        },
-    )
-    .needs_a_guard(),
 ];
 
 /// Cut in two at every so many bytes, in order and the other way round, each on a connection of its own.
