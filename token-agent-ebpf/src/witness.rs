@@ -135,7 +135,10 @@ fn see<P: Packet>(packet: &P, scratch: &mut Scratch, slot: *mut Slot) {
         }
         if witness.is_asked(isn, packet_segment) {
             let answer = answer::<P>(packet.context(), packet_segment.payload, packet_segment.len);
-            is_done &= carry_out(&raw mut slot.witness.answer, witness.answered(answer));
+            is_done &= carry_out(
+                &raw mut slot.witness.answer,
+                witness.answered(packet_segment, answer),
+            );
         }
         if is_done {
             return;

@@ -94,6 +94,7 @@ pub struct World<'a> {
     pub counts: Counts,
     /// What happened, in words.
     pub trace: Trace,
+    keeps_cookies: bool,
     late: BinaryHeap<Reverse<(Time, usize, Travelling)>>,
     parcels: Vec<Segment>,
 }
@@ -108,6 +109,7 @@ impl<'a> World<'a> {
             policy: policy.clone(),
             now: Time::ZERO,
             receiver: host.receiver(),
+            keeps_cookies: matches!(host, Host::Linux(options) if options.cookies),
             application: Application::default(),
             inbox: Vec::new(),
             counts: Counts::default(),
@@ -151,6 +153,10 @@ impl<'a> World<'a> {
                 self.arrive(&segment, replies);
             }
             Fate::Lost => {}
+            // From a cookie the server would make a connection anew, of whatever comes first, though the one it
+            // belongs to is over: with a segment that was judged before that. Between guard and server there
+            // is no such time, on one host.
+            Fate::Late(_) if self.keeps_cookies => self.arrive(&segment, replies),
             Fate::Late(delay) => self.delay(delay, segment, Travelling::ToServer),
         }
     }

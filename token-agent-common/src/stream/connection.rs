@@ -397,36 +397,52 @@ impl Connection {
         match answer {
             Answer::Switching => asked != flag::UPGRADE,
             Answer::Success => asked == flag::CONNECT | flag::SPOKE,
-            Answer::None | Answer::Continue | Answer::Other | Answer::Unclear => false,
+            Answer::None | Answer::Interim | Answer::Other | Answer::Unclear => false,
         }
     }
 
     /// Draws the consequences of the server's answer, before new bytes of the client pass.
     #[inline(always)]
-    const fn heed(&mut self, answer: Answer) -> Result<(), Reason> {
+    const fn heed(&mut self, answer: Answer, acked: u64) -> Result<(), Reason> {
         if self.flags & flag::SPOKE == 0 {
             let asked = self.flags & (flag::UPGRADE | flag::CONNECT);
             let agreed = match answer {
                 Answer::Switching => asked == flag::UPGRADE,
                 Answer::Success => asked == flag::CONNECT,
-                Answer::None | Answer::Continue | Answer::Other | Answer::Unclear => false,
+                Answer::None | Answer::Interim | Answer::Other | Answer::Unclear => false,
             };
+            if agreed && !self.has_delivered(acked) {
+                // It cannot have agreed to what it does not have.
+                return Err(Reason::UpgradeRefused);
+            }
             if agreed {
                 self.place = Place::TUNNEL;
             }
             match answer {
-                Answer::None => {}
+                Answer::None | Answer::Interim => {}
                 Answer::Unclear if asked != 0 => return Err(Reason::UpgradeRefused),
-                Answer::Unclear
-                | Answer::Continue
-                | Answer::Switching
-                | Answer::Success
-                | Answer::Other => self.flags &= !(flag::UPGRADE | flag::CONNECT),
+                Answer::Unclear | Answer::Switching | Answer::Success | Answer::Other => {
+                    self.flags &= !(flag::UPGRADE | flag::CONNECT)
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Draws the consequences of an answer to who announced a body and may wait to be asked for it. Some
+    /// servers that answer before they have the body take what follows for the next request; others wait
+    /// for it all the same. So nothing passes, unless all of it was there.
+    #[inline(always)]
+    const fn heed_early(&mut self, answer: Answer, acked: u64) -> Result<(), Reason> {
         if self.flags & flag::EXPECT != 0 {
+            let has_all = self.place.is_between() && acked >= self.next;
             match answer {
-                Answer::None | Answer::Continue => {}
+                Answer::None | Answer::Interim => {}
+                Answer::Switching | Answer::Success | Answer::Other | Answer::Unclear
+                    if has_all =>
+                {
+                    self.flags &= !flag::EXPECT;
+                }
                 Answer::Switching | Answer::Success | Answer::Other | Answer::Unclear => {
                     return Err(Reason::AnsweredEarly);
                 }
@@ -487,8 +503,11 @@ impl Connection {
             // Where it ends now, a byte has passed.
             return Arrival::Kill(Reason::ChangedRetransmission);
         }
+        if let Err(reason) = self.heed_early(seen.answer(), seen.acked) {
+            return Arrival::Kill(reason);
+        }
         if end > next
-            && let Err(reason) = self.heed(seen.answer())
+            && let Err(reason) = self.heed(seen.answer(), seen.acked)
         {
             return Arrival::Kill(reason);
         }
@@ -506,7 +525,6 @@ impl Connection {
         if start == next && !ends && end as u64 <= opaque_until {
             self.place.pass(u64::from(segment.len));
             self.next = end as u64;
-            self.flags &= !flag::EXPECT;
             return Arrival::Opaque;
         }
         let from = start.max(acked);
@@ -561,7 +579,6 @@ impl Connection {
         }
         self.next = end;
         self.place = read.place;
-        self.flags &= !flag::EXPECT;
         let was_first = self.flags & flag::FIRST != 0;
         let is_followed = read.requests == 0 || read.head_end < read.len;
         if read.requests != 0 {
@@ -571,7 +588,7 @@ impl Connection {
                 self.due = self.head_end;
                 self.due_since = now;
             }
-            self.flags &= !flag::FIRST;
+            self.flags &= !(flag::FIRST | flag::EXPECT);
             if was_first {
                 self.flags |= read.asked & (flag::UPGRADE | flag::CONNECT);
             }
@@ -580,7 +597,7 @@ impl Connection {
         if spoke && self.flags & (flag::UPGRADE | flag::CONNECT) != 0 {
             self.flags |= flag::SPOKE;
         }
-        let expects = !is_followed && read.asked & flag::EXPECT != 0;
+        let expects = read.asked & flag::EXPECT != 0;
         if expects {
             self.flags |= flag::EXPECT;
         }

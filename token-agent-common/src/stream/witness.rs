@@ -24,8 +24,8 @@ const ANSWER_BITS: u32 = 3;
 pub enum Answer {
     /// The server has said nothing yet.
     None = 0,
-    /// 100 Continue.
-    Continue = 1,
+    /// 1xx but 101: the answer proper is yet to come.
+    Interim = 1,
     /// 101 Switching Protocols.
     Switching = 2,
     /// 2xx.
@@ -52,8 +52,8 @@ impl Answer {
         }
         // A blank and three digits.
         match (words[1] as u32).to_le_bytes() {
-            [b' ', b'1', b'0', b'0'] => Self::Continue,
             [b' ', b'1', b'0', b'1'] => Self::Switching,
+            [b' ', b'1', _, _] => Self::Interim,
             [b' ', b'2', _, _] => Self::Success,
             [b' ', _, _, _] => Self::Other,
             _ => Self::Unclear,
@@ -64,7 +64,7 @@ impl Answer {
     const fn from_bits(bits: u64) -> Self {
         match bits {
             0 => Self::None,
-            1 => Self::Continue,
+            1 => Self::Interim,
             2 => Self::Switching,
             3 => Self::Success,
             4 => Self::Other,
@@ -217,13 +217,19 @@ impl Witness {
             && position(packet.sequence, isn.server, self.sent & VALUE) == answer >> ANSWER_BITS
     }
 
-    /// How that answer begins: an [`Answer`] as a number.
+    /// How that answer, in the server's `packet`, begins: an [`Answer`] as a number. Behind one that is
+    /// only interim, the next is waited for.
     #[inline(always)]
     #[must_use]
-    pub const fn answered(&self, answer: u64) -> Change {
+    pub const fn answered(&self, packet: &Segment, answer: u64) -> Change {
+        let more = if answer == Answer::Interim as u64 {
+            (packet.len as u64) << ANSWER_BITS
+        } else {
+            answer
+        };
         Change {
             from: self.answer,
-            to: self.answer | answer,
+            to: self.answer.wrapping_add(more),
         }
     }
 }

@@ -181,7 +181,10 @@ impl StreamGuard {
             let words = [0, 8]
                 .map(|at| u64::from_le_bytes(*bytes[at..].first_chunk().expect("eight bytes")));
             let answer = Answer::beginning_with(words, packet.len);
-            carry_out(&mut witness.answer, Some(before.answered(answer as u64)));
+            carry_out(
+                &mut witness.answer,
+                Some(before.answered(packet, answer as u64)),
+            );
             return "answered";
         }
         "seen"
