@@ -158,6 +158,9 @@ pub trait Host {
     /// `at`; false if they are not there.
     fn keep(&self, segment: &Segment, offset: u32, len: u32, buffer: &mut Buffer, at: u32) -> bool;
 
+    /// How requests are read here.
+    fn rules(&self) -> Rules<'_>;
+
     /// The verdict on a credential.
     fn verdict(&mut self, digest: &Digest) -> Reason;
 
@@ -270,9 +273,9 @@ fn is_repetition<H: Host>(work: &mut Work, buffer: &Buffer, host: &H) -> bool {
 
 /// Reads what is new in the segment.
 #[inline(always)]
-pub fn read<H: Host>(work: &mut Work, rules: &Rules<'_>, host: &mut H) {
+pub fn read<H: Host>(work: &mut Work, host: &mut H) {
     let count = Reader::turns(work.segment.len - work.plan.read_from);
-    H::repeat(count, &mut Reading { work, rules, host });
+    H::repeat(count, &mut Reading { work, host });
 }
 
 /// What becomes of the segment, now that it was read.
@@ -408,7 +411,6 @@ impl<H: Host> Turns for Again<'_, H> {
 /// Reads what is new.
 struct Reading<'a, H> {
     work: &'a mut Work,
-    rules: &'a Rules<'a>,
     host: &'a mut H,
 }
 
@@ -421,7 +423,8 @@ impl<H: Host> Turns for Reading<'_, H> {
             window,
             ..
         } = &mut *self.work;
-        match reader.turn(window, self.rules, |window, offset, len| {
+        let rules = self.host.rules();
+        match reader.turn(window, &rules, |window, offset, len| {
             self.host.fill(segment, offset, len, window)
         }) {
             Turn::Going => false,

@@ -71,17 +71,12 @@ pub(crate) fn judge<P: Packet>(packet: P) -> Action {
     let Some(case) = Case::of(scratch.about.service) else {
         return IMPOSSIBLE;
     };
-    let rules = Rules {
-        credential: case.policy.credential(),
-        key: case.settings.key(),
-        options: case.policy.options(),
-    };
     let mut host = Kernel {
         packet: &packet,
         case,
         about: &mut scratch.about,
     };
-    guard::read(&mut scratch.work, &rules, &mut host);
+    guard::read(&mut scratch.work, &mut host);
     action(after::<P>(packet.context()))
 }
 
@@ -333,6 +328,15 @@ impl<P: Packet> Host for Kernel<'_, P> {
     fn keep(&self, segment: &Segment, offset: u32, len: u32, buffer: &mut Buffer, at: u32) -> bool {
         self.packet
             .load_kept(segment.payload.wrapping_add(offset), len, buffer, at)
+    }
+
+    #[inline(always)]
+    fn rules(&self) -> Rules<'_> {
+        Rules {
+            credential: self.case.policy.credential(),
+            key: self.case.settings.key(),
+            options: self.case.policy.options(),
+        }
     }
 
     #[inline(always)]

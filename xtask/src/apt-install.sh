@@ -27,11 +27,15 @@ if { [ ! -e "$policy" ] && [ ! -L "$policy" ]; } || grep -qsF "$mark" "$policy";
     chmod 755 "$policy"
 fi
 
+# A machine that is there for the tests alone may lose a package for one that cannot stand beside it.
+keep=--no-remove
+[ -z "${CI:-}" ] || keep=
+
 refresh
-apt install -y --no-install-recommends --no-remove "$@" || {
+apt install -y --no-install-recommends $keep "$@" || {
     echo 'The installation failed; trying once more with fresh package lists.' >&2
     refresh
-    apt install -y --no-install-recommends --no-remove "$@"
+    apt install -y --no-install-recommends $keep "$@"
 }
 
 for service in haproxy nginx; do

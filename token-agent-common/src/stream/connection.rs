@@ -372,7 +372,7 @@ impl Connection {
         if seen.acked > self.reach() {
             return Err(Reason::UnguardedPath);
         }
-        if self.due > seen.acked && now.wrapping_sub(self.due_since) as i32 > DELIVERY as i32 {
+        if self.is_overdue(seen.acked, now) {
             return Err(Reason::Undelivered);
         }
         if self.has_changed_unasked(seen.answer()) {
@@ -384,6 +384,18 @@ impl Connection {
             return Err(Reason::BadPacket);
         }
         Ok(())
+    }
+
+    /// Whether a head passed that the server should have by now.
+    #[inline(always)]
+    const fn is_overdue(&self, acked: u64, now: u32) -> bool {
+        let (due, since) = if self.due > acked {
+            (self.due, self.due_since)
+        } else {
+            // What was waited for is there; heads that passed meanwhile may not be.
+            (self.head_end, self.head_since)
+        };
+        due > acked && now.wrapping_sub(since) as i32 > DELIVERY as i32
     }
 
     /// Whether the server speaks another protocol now that nobody could ask for, or behind
@@ -488,6 +500,11 @@ impl Connection {
             } else {
                 Arrival::Pass
             };
+        }
+        // Of what stood before this connection, a probe whether it is alive can repeat one byte, if any
+        // (RFC 1122, section 4.2.3.6). The rest is another's: of the same handshake taken up otherwise.
+        if start < -1 || start < acked - AHEAD {
+            return Arrival::Drop(Reason::BadPacket);
         }
         if segment.len == 0 && !ends || end + i64::from(ends) <= acked {
             // The server has all of it.

@@ -242,15 +242,15 @@ impl StreamGuard {
         work.connection.copy_from(&slot.connection);
         let mut host = Plain {
             payload,
+            rules: Rules {
+                credential: &self.rule,
+                key: &self.key,
+                options,
+            },
             digests: &self.digests,
             policy,
             now,
             reason: None,
-        };
-        let rules = Rules {
-            credential: &self.rule,
-            key: &self.key,
-            options,
         };
         let mut fate = guard::meet(work, Some(&self.buffer), &mut host, at);
         let mut what = "passed";
@@ -260,7 +260,7 @@ impl StreamGuard {
             } else {
                 "passed: read"
             };
-            guard::read(work, &rules, &mut host);
+            guard::read(work, &mut host);
             fate = guard::conclude(work, &mut host);
             if fate == Fate::Commit {
                 fate = guard::commit(work, Some(&mut self.buffer), &mut host, at);
@@ -282,6 +282,7 @@ impl StreamGuard {
 /// The guard's surroundings, here.
 struct Plain<'a> {
     payload: &'a [u8],
+    rules: Rules<'a>,
     digests: &'a [Digest],
     policy: &'a Policy,
     now: Time,
@@ -319,6 +320,10 @@ impl Host for Plain<'_> {
         self.bytes(offset, len)
             .map(|bytes| buffer.put(at, bytes))
             .is_some()
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        self.rules
     }
 
     fn verdict(&mut self, digest: &Digest) -> Reason {
