@@ -215,8 +215,8 @@ pub struct Head {
     /// The method's first eight bytes.
     method: u64,
     place: Place,
-    /// Bytes read so far of the head or of the trailers; while reading, less where the
-    /// cursor stands.
+    /// Bytes read so far of the head or of the trailers, nothing of what stands around
+    /// them; while reading, less where the cursor stands.
     len: u32,
     /// Bytes of the element being read.
     count: u32,

@@ -103,7 +103,6 @@ impl Head {
             return;
         }
         self.place.seen = seen::TRAILERS;
-        self.len = 0;
         self.begin_field();
     }
 }

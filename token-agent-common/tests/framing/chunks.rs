@@ -142,6 +142,8 @@ fn frames_servers_read_differently_are_denied() {
         }
     }
     for end in [
+        "\r\n\r\n",
+        ";\r\n\r\n",
         "0\r\n\n",
         "0\n\r\n",
         "0\r\n\rX",
@@ -195,6 +197,10 @@ fn limits_hold_to_the_byte() {
     let zeros = |len: usize| format!("{}\r\n\r\n", "0".repeat(len));
     is_body(&zeros(CHUNK_LINE_MAX as usize), &[]);
     is_denied(&zeros(CHUNK_LINE_MAX as usize + 1), Malformed);
+
+    // Each line has the whole limit.
+    let chunk = format!("1;{}\r\nx\r\n", "x".repeat(3000));
+    is_body(&format!("{chunk}{chunk}0\r\n\r\n"), &[(3004, 1), (6011, 1)]);
 
     let trailers = |len: usize| {
         let value = "y".repeat(len - "X: \r\n\r\n".len());
