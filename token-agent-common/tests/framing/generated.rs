@@ -14,7 +14,11 @@ fn lines() -> impl Strategy<Value = Vec<u8>> {
             "Host: a", "Authorization: Bearer abc", "authorization:bearer x==", "X-Api-Key: !k~", "x_api_key: k",
             "Expect: 100-continue", "Expect: x", "Upgrade: websocket", "UPGRADE:\tWebSocket ", "Upgrade: h2c",
             "Connection: Upgrade", "X-Long-Name-That-Does-Not-Fit-In-Thirty-Two: v", "Cookie: a=b; c=d",
-            "X_y: \t z \t", "Empty:", "Authorization: Basic abc", "Trailer: x",
+            "X_y: \t z \t", "Empty:", "Authorization: Basic abc",
+            "Authorization: Bearer \t",
+            "Authorization: Bearer ==",
+            "Authorization: Bearer a=b",
+            "Authorization: Bearer a\x7f", "Trailer: x",
         ][..]).prop_map(|line| line.as_bytes().to_vec()),
         1 => select(&[
             "Transfer-Encoding: chunked", "Content-Length: 3", "Content-Length: 0", "Transfer-Encoding: x",
