@@ -38,6 +38,30 @@ pub struct Ground<'a> {
     pub revoked: String,
 }
 
+/// How they are guarded.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard<'a> {
+    /// The hook.
+    pub hook: &'a str,
+    /// The interfaces.
+    pub interfaces: &'a [&'a str],
+    /// More lines of `[datapath]`.
+    pub datapath: &'a str,
+    /// More lines of the service that asks for a bearer token.
+    pub web: &'a str,
+}
+
+impl Default for Guard<'_> {
+    fn default() -> Self {
+        Self {
+            hook: HOOKS[0],
+            interfaces: &["eth0"],
+            datapath: "",
+            web: "",
+        }
+    }
+}
+
 /// The guard's two hooks.
 pub const HOOKS: [&str; 2] = ["tc", "xdp"];
 
@@ -52,24 +76,38 @@ impl<'a> Ground<'a> {
     /// # Errors
     /// If something does not start.
     pub fn guarded(pair: &'a Pair, hook: &str) -> Result<Self> {
-        Self::guarded_with(pair, hook, "")
+        Self::guarded_as(
+            pair,
+            &Guard {
+                hook,
+                ..Guard::default()
+            },
+        )
     }
 
-    /// The same with these lines for each service.
+    /// The same, guarded otherwise.
     ///
     /// # Errors
     /// If something does not start.
-    pub fn guarded_with(pair: &'a Pair, hook: &str, lines: &str) -> Result<Self> {
+    pub fn guarded_as(pair: &'a Pair, guard: &Guard<'_>) -> Result<Self> {
         let mut ground = Self::unguarded(pair)?;
-        let mut sections = format!("[datapath]\ninterfaces = [\"eth0\"]\nhook = \"{hook}\"\n");
-        for (door, name, header) in [
-            (Door::Web, "web", "authorization"),
-            (Door::Keys, "keys", "x-api-key"),
+        let Guard {
+            hook,
+            interfaces,
+            datapath,
+            web,
+        } = guard;
+        let mut sections =
+            format!("[datapath]\ninterfaces = {interfaces:?}\nhook = \"{hook}\"\n{datapath}\n");
+        for (door, name, more) in [
+            (Door::Web, "web", *web),
+            (Door::Keys, "keys", "header = \"x-api-key\""),
+            (Door::Proxy, "proxied", "proxy_protocol = \"required\""),
         ] {
             let listen = Servers::listen(door);
             write!(
                 sections,
-                "[[service]]\nname = \"{name}\"\nlisten = {listen}\nheader = \"{header}\"\n{lines}"
+                "[[service]]\nname = \"{name}\"\nlisten = {listen}\n{more}\n"
             )?;
         }
         let agent = Agent::start(&pair.server, &sections)?;

@@ -32,6 +32,9 @@ pub enum Door {
     Web,
     /// The one that asks for an API key.
     Keys,
+    /// The one that asks for a bearer token, and before that for a PROXY protocol header. HAProxy
+    /// and nginx ask for it, too; the others take it for a bad request.
+    Proxy,
 }
 
 /// One of each make, and one that knows no HTTP but logs every byte.
@@ -69,7 +72,7 @@ impl Make {
 
 impl Door {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Web, Self::Keys];
+    pub const ALL: [Self; 3] = [Self::Web, Self::Keys, Self::Proxy];
 
     /// The port of the one that logs every byte.
     #[must_use]

@@ -82,7 +82,8 @@ impl Namespace {
     }
 
     /// The file that stands for it; none for the one this process is in.
-    pub(super) fn path(&self) -> Option<String> {
+    #[must_use]
+    pub fn path(&self) -> Option<String> {
         self.name.as_ref().map(|name| format!("/run/netns/{name}"))
     }
 }

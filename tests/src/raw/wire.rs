@@ -63,8 +63,16 @@ impl Wire {
             let mut ip = pair.server.command("ip");
             run(ip.args([family, "route", "replace", peers, "via", client]))?;
         }
-        let server = ethernet(&pair.server)?;
-        let client = ethernet(&pair.client)?;
+        Self::open_on(pair, "eth0")
+    }
+
+    /// Opens the client's end of another cable between the hosts, whose ends both have this name.
+    ///
+    /// # Errors
+    /// If this is not root, or there is no such interface.
+    pub fn open_on(pair: &Pair, interface: &str) -> Result<Self> {
+        let server = ethernet(&pair.server, interface)?;
+        let client = ethernet(&pair.client, interface)?;
         let socket = pair.client.within(|| listen(&client))??;
         let link = Arc::new(Link {
             socket,
@@ -93,8 +101,19 @@ impl Wire {
             IpAddr::V4(_) => Ipv4Addr::new(10, 78, high, low).into(),
             IpAddr::V6(_) => Ipv6Addr::new(0xfd78, 0, 0, 0, 0, 0, 0, number).into(),
         };
-        let client = SocketAddr::new(address, 40_000 + number % 20_000);
-        Ok(Peer::new(Arc::clone(&self.link), client, server))
+        Ok(self.peer_at(SocketAddr::new(address, 40_000 + number % 20_000), server))
+    }
+
+    /// A new peer with this address, which the server must find by itself.
+    #[must_use]
+    pub fn peer_at(&self, client: SocketAddr, server: SocketAddr) -> Peer {
+        Peer::new(Arc::clone(&self.link), client, server)
+    }
+
+    /// The Ethernet address of this end, from which all peers send.
+    #[must_use]
+    pub fn ethernet(&self) -> [u8; 6] {
+        self.link.client
     }
 }
 
@@ -161,14 +180,14 @@ fn listen(interface: &LinkAddr) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// The link-level address of `eth0`.
-fn ethernet(host: &Namespace) -> Result<LinkAddr> {
+/// An interface's link-level address.
+fn ethernet(host: &Namespace, interface: &str) -> Result<LinkAddr> {
     let addresses = host.within(|| getifaddrs().map(Vec::from_iter))??;
     addresses
         .into_iter()
-        .filter(|address| address.interface_name == "eth0")
+        .filter(|address| address.interface_name == interface)
         .find_map(|address| address.address?.as_link_addr().copied())
-        .context("there is no eth0")
+        .with_context(|| format!("there is no {interface}"))
 }
 
 impl Drop for Wire {

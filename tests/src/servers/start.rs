@@ -30,15 +30,24 @@ pub(super) fn make(make: Make, namespace: &Namespace, dir: &Path) -> Result<Proc
     let name = make.name();
     let file = |extension: &str| dir.join(format!("{name}.{extension}"));
     let ports = Door::ALL.map(|door| make.port(door));
-    let listen = |line: &dyn Fn(u16) -> String| ports.map(line).join("\n");
+    let listen = |line: &dyn Fn(u16) -> String, proxied: &str| {
+        let line = |door| {
+            let more = if door == Door::Proxy { proxied } else { "" };
+            line(make.port(door)) + more
+        };
+        Door::ALL.map(line)
+    };
     let mut out = file("out");
     let mut command;
     match make {
         Make::Haproxy => {
-            let bind = listen(&|port| format!("bind :::{port} v4v6 backlog 1024"));
+            let bind = listen(
+                &|port| format!("bind :::{port} v4v6 backlog 1024"),
+                " accept-proxy",
+            );
             let python = Make::Python.port(Door::Web).to_string();
             let text = HAPROXY.replace("PYTHON", &python);
-            fs::write(file("cfg"), text.replace("LISTEN", &bind))?;
+            fs::write(file("cfg"), text.replace("LISTEN", &bind.join("\n")))?;
             command = namespace.command("haproxy");
             command.arg("-db").arg("-f").arg(file("cfg"));
             // Its log is what it prints.
@@ -46,7 +55,11 @@ pub(super) fn make(make: Make, namespace: &Namespace, dir: &Path) -> Result<Proc
         }
         Make::Nginx => {
             let text = NGINX.replace("DIR", &dir.display().to_string());
-            let listen = listen(&|port| format!("listen [::]:{port} ipv6only=off backlog=1024;"));
+            let listen = listen(
+                &|port| format!("listen [::]:{port} ipv6only=off backlog=1024"),
+                " proxy_protocol",
+            );
+            let listen = listen.map(|line| line + ";").join("\n");
             fs::write(file("conf"), text.replace("LISTEN", &listen))?;
             command = namespace.command("nginx");
             command.arg("-e").arg(file("error"));

@@ -13,6 +13,7 @@ mod own_hosts;
 mod positions;
 mod races;
 mod upgrades;
+mod zones;
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
