@@ -21,6 +21,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer
         raise AttributeError(name)
 
+    def do_CONNECT(self):
+        self.send_response(405)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def answer(self):
         credentials = [*self.headers.get_all("Authorization", []), *self.headers.get_all("X-API-Key", [])]
         peer = f"{self.client_address[0]} {self.client_address[1]}"

@@ -3,6 +3,7 @@
 //! Each tries to have a request served whose target begins with `/denied`: it bears a revoked token, or one
 //! that is revoked on the way. Without a guard it succeeds at some server, unless it says that it needs one.
 
+mod allowed;
 mod bait;
 mod binding;
 mod delivery;
@@ -11,7 +12,9 @@ mod headers;
 mod mixes;
 mod own_hosts;
 mod positions;
+mod proxied;
 mod races;
+mod tables;
 mod upgrades;
 mod zones;
 

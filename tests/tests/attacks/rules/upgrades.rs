@@ -2,7 +2,7 @@
 
 use super::Attack;
 
-const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+pub(super) const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 pub(super) const ALL: &[Attack] = &[
@@ -91,4 +91,4 @@ pub(super) const ALL: &[Attack] = &[
     .needs_a_guard(),
 ];
 
-const SHORT: std::time::Duration = std::time::Duration::from_millis(300);
+pub(super) const SHORT: std::time::Duration = std::time::Duration::from_millis(300);
