@@ -82,6 +82,14 @@ impl Peer {
         }
     }
 
+    pub(super) fn twin(&self, link: Arc<Link>) -> Self {
+        let mut twin = Self::new(link, self.client, self.server);
+        twin.start = self.start;
+        twin.expected = self.expected;
+        twin.acked = self.acked;
+        twin
+    }
+
     /// Its address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
@@ -161,6 +169,16 @@ impl Peer {
         self.is_silent = false;
         self.stamps = None;
         self.received.clear();
+    }
+
+    /// Takes a RST that came so far for someone else's, as kernels do whose numbers it does not bear.
+    ///
+    /// # Errors
+    /// If the wire is gone.
+    pub fn forget_reset(&mut self) -> Result<()> {
+        self.pause(Duration::from_millis(50))?;
+        self.end = None;
+        Ok(())
     }
 
     /// Does not even acknowledge by itself.

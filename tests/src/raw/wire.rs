@@ -110,6 +110,12 @@ impl Wire {
         Peer::new(Arc::clone(&self.link), client, server)
     }
 
+    /// The same connection, seen from this cable: only to send.
+    #[must_use]
+    pub fn twin(&self, peer: &Peer) -> Peer {
+        peer.twin(Arc::clone(&self.link))
+    }
+
     /// The Ethernet address of this end, from which all peers send.
     #[must_use]
     pub fn ethernet(&self) -> [u8; 6] {

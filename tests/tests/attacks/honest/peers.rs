@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use token_agent_tests::raw::{
     End, Peer,
-    flags::{ACK, CWR, ECE, FIN, PSH},
+    flags::{ACK, CWR, ECE, FIN, PSH, SYN},
 };
 
 use super::{Honest, SOON, Scene, statuses};
@@ -209,6 +209,53 @@ pub(super) const ALL: &[Honest] = &[
             let request = scene.request("GET", "e48", "");
             peer.data(0, request.as_bytes()).and(FIN).send()?;
             statuses(&mut peer, 1)
+        },
+    },
+    Honest {
+        id: "blind-handshake",
+        what: "someone guesses at the connection while it begins, and the server answers him",
+        run: |scene| {
+            let mut peer = scene.peer()?;
+            peer.data(0, b"GET / HTTP/1.1\r\n")
+                .acknowledging(77)
+                .send()?;
+            peer.syn().send()?;
+            ensure!(peer.is_offered()?, "no answer to the SYN");
+            for guess in [1, 1_000, -1_000, 1 << 20, i32::MAX] {
+                // To a wrong acknowledgment the server sends a RST, which is not for this one.
+                peer.ack().acknowledging(guess).send()?;
+                peer.data(guess, b"GET / HTTP/1.1\r\n").send()?;
+                peer.rst(guess).send()?;
+            }
+            peer.forget_reset()?;
+            peer.ack().send()?;
+            let request = scene.request("GET", "blind", "");
+            finish(&mut peer, request.as_bytes())
+        },
+    },
+    Honest {
+        id: "blind-connection",
+        what: "someone guesses at the connection while it stands",
+        run: |scene| {
+            let mut peer = scene.peer()?;
+            let first = ask(scene, &mut peer, "")?;
+            let end = peer_end(&mut peer)?;
+            let head = scene.request("GET", "blind", "");
+            let (begin, rest) = head.as_bytes().split_at(50);
+            peer.deliver(begin, 1_460, SOON)?;
+            for guess in [1_000_000, -1_000_000, 1 << 29, i32::MIN, i32::MAX - 100_000] {
+                let place = end.wrapping_add(guess);
+                peer.segment(SYN, place, b"").send()?;
+                peer.rst(place).send()?;
+                peer.data(place, b"GET / HTTP/1.1\r\n").send()?;
+                peer.fin(place).send()?;
+                peer.data(end, b"GET / HTTP/1.1\r\n")
+                    .acknowledging(guess)
+                    .send()?;
+            }
+            peer.deliver(rest, 1_460, SOON)?;
+            let then = statuses(&mut peer, 2)?;
+            Ok([first, then].concat())
         },
     },
     Honest {

@@ -1,4 +1,5 @@
-//! Two cables with the same addresses on both: link-local ones mean something on one of them only.
+//! Two cables between client and server: one beside the guard, and one with the same addresses as the other,
+//! where link-local ones mean something on each of them only.
 
 use std::{net::SocketAddr, process::Command, time::Duration};
 
@@ -92,6 +93,46 @@ fn addresses_of_a_link_are_told_apart() -> Result<()> {
         ensure!(
             !one_hides_the_other(&ground, &other)?,
             "R11-zones on {hook}: a revoked request was served"
+        );
+    }
+    Ok(())
+}
+
+/// What came past the guard is not completed by what passes it.
+fn half_goes_another_way(ground: &Ground<'_>, other: &Wire) -> Result<bool> {
+    let mut peer = ground.wire.peer(Make::Nginx.address(Door::Web))?;
+    peer.connect()?;
+    let denied = super::request("GET", "denied", "R7-path", &ground.revoked, "");
+    let (begin, end) = denied.split_at(denied.len() - 4);
+    let beside = other.twin(&peer);
+    beside.data(0, begin).send()?;
+    peer.wait(Duration::from_millis(300), |peer| {
+        peer.has_acked(begin.len())
+    })?;
+    ensure!(peer.has_acked(begin.len()), "the other way leads nowhere");
+    peer.data(place(begin.len()), end).send()?;
+    peer.settle()?;
+    Ok(ground.logs()?.all_revoked(Make::Nginx).next().is_some())
+}
+
+#[test]
+fn a_path_past_the_guard_completes_nothing() -> Result<()> {
+    {
+        let pair = Pair::new()?;
+        let other = second_cable(&pair)?;
+        let ground = Ground::unguarded(&pair)?;
+        ensure!(
+            half_goes_another_way(&ground, &other)?,
+            "it is served to nobody"
+        );
+    }
+    for hook in HOOKS {
+        let pair = Pair::new()?;
+        let other = second_cable(&pair)?;
+        let ground = Ground::guarded(&pair, hook)?;
+        ensure!(
+            !half_goes_another_way(&ground, &other)?,
+            "R7-path on {hook}: a revoked request was served"
         );
     }
     Ok(())
