@@ -13,7 +13,6 @@ mod mixes;
 mod own_hosts;
 mod positions;
 mod proxied;
-mod races;
 mod tables;
 mod upgrades;
 mod zones;
