@@ -434,7 +434,7 @@ impl Connection {
                 Answer::None | Answer::Interim => {}
                 Answer::Unclear if asked != 0 => return Err(Reason::UpgradeRefused),
                 Answer::Unclear | Answer::Switching | Answer::Success | Answer::Other => {
-                    self.flags &= !(flag::UPGRADE | flag::CONNECT)
+                    self.flags &= !(flag::UPGRADE | flag::CONNECT);
                 }
             }
         }
