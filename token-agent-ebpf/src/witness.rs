@@ -92,6 +92,14 @@ fn offered(scratch: &mut Scratch) -> Action {
     }
     offers.add(pair);
     maps::offer(key, offers);
+    // If the connection began with it meanwhile, what was withdrawn then is there again.
+    if let Some(slot) = maps::flow(key).and_then(maps::slot) {
+        // SAFETY: a slot is a map's value; an offer too few is made again.
+        let connection = unsafe { &(*slot).connection };
+        if connection.key == *key && connection.has_begun_with(pair) {
+            maps::withdraw(key);
+        }
+    }
     Action::Pass
 }
 
