@@ -1,6 +1,8 @@
 //! One connection through the guard, both of its sides played by the test: what the client
 //! sends goes to the guard, what the server says to the witness.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use anyhow::Result;
 use token_agent::datapath::Program;
 use token_agent_common::reason::Reason;
@@ -30,6 +32,12 @@ pub struct Conversation<'a> {
 /// What became of a segment: `Ok` with the reason for which something was counted, if anything
 /// was, where it passed.
 pub type Outcome = std::result::Result<Option<Reason>, Option<Reason>>;
+
+/// A sequence number that no connection began with, near `one`.
+fn fresh(one: u32) -> u32 {
+    static USED: AtomicU32 = AtomicU32::new(0);
+    USED.fetch_add(1, Ordering::Relaxed).wrapping_add(one)
+}
 
 /// It passed, and nothing was counted.
 pub const PASSED: Outcome = Ok(None);
@@ -78,8 +86,8 @@ impl<'a> Conversation<'a> {
                 client_port: port,
                 ..orders("")
             },
-            client_isn: 0xffff_f000 + u32::from(port),
-            server_isn: 0x7fff_ff00,
+            client_isn: fresh(0xffff_f000),
+            server_isn: fresh(0x7fff_ff00),
             sent: 0,
             received: 0,
         }
@@ -98,7 +106,7 @@ impl<'a> Conversation<'a> {
     /// # Errors
     /// The kernel's.
     pub fn offer(&mut self) -> Result<bool> {
-        let frame = self.from_server(SYN | ACK, self.server_isn, 0, "");
+        let frame = self.servers(SYN | ACK, self.server_isn, 0, "");
         self.guard.witness(&frame)
     }
 
@@ -170,12 +178,12 @@ impl<'a> Conversation<'a> {
     /// The kernel's.
     pub fn server(&mut self, flags: u8, at: u32, acked: u32, payload: &str) -> Result<()> {
         let sequence = self.server_isn.wrapping_add(1).wrapping_add(at);
-        let frame = self.from_server(flags, sequence, acked, payload);
+        let frame = self.servers(flags, sequence, acked, payload);
         assert!(self.guard.witness(&frame)?, "the server's packets pass");
         Ok(())
     }
 
-    fn from_server(&self, flags: u8, sequence: u32, acked: u32, payload: &str) -> Frame {
+    fn servers(&self, flags: u8, sequence: u32, acked: u32, payload: &str) -> Frame {
         Frame {
             client: self.frame.server,
             server: self.frame.client,

@@ -16,7 +16,7 @@ use token_agent_common::{
     verdict::{Audience, TokenEntry, TokenState},
 };
 
-use crate::frame::{ACK, Frame, RST, SYN};
+use crate::frame::{ACK, Frame, SYN};
 
 /// A loaded guard.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Guard {
     /// The programs and maps.
     pub kernel: Datapath,
     key: HashKey,
+    /// How many connections were opened.
+    opened: u32,
     _dir: TempDir,
 }
 
@@ -64,6 +66,7 @@ impl Guard {
         Ok(Self {
             kernel,
             key,
+            opened: 0,
             _dir: dir,
         })
     }
@@ -111,37 +114,41 @@ impl Guard {
     /// # Errors
     /// The kernel's.
     pub fn run(&mut self, program: Program, frame: &[u8]) -> Result<(bool, Vec<(Place, u64)>)> {
-        self.open(frame)?;
-        self.go_on(program, frame)
+        let frame = self.open(frame)?;
+        self.go_on(program, &frame)
     }
 
     /// Has the server offer the connection that `frame` opens. Whatever was known of one between the
-    /// same ports is over then.
+    /// same ports is over then. Gives the frame with the connection's sequence numbers.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn open(&mut self, frame: &[u8]) -> Result<()> {
+    pub fn open(&mut self, frame: &[u8]) -> Result<Vec<u8>> {
+        let mut frame = frame.to_vec();
         let mut headers = Headers::new();
-        headers.fill(frame);
+        headers.fill(&frame);
         let mut segment = Segment::NONE;
         if headers.frame(frame.len() as u32, &mut segment) != token_agent_common::packet::Frame::Tcp
         {
-            return Ok(());
+            return Ok(frame);
         }
-        for flags in [RST, SYN | ACK] {
-            self.witness(&Frame {
-                client: address(segment.flow.server),
-                server: address(segment.flow.client),
-                client_port: segment.flow.server_port,
-                server_port: segment.flow.client_port,
-                sequence: segment.acknowledgment.wrapping_sub(1),
-                acknowledgment: segment.sequence,
-                flags,
-                vlans: Vec::new(),
-                payload: Vec::new(),
-            })?;
-        }
-        Ok(())
+        // No connection begins again with the numbers it had.
+        self.opened += 1;
+        let sequence = segment.sequence.wrapping_add(self.opened);
+        let at = segment.options as usize - 16;
+        frame[at..at + 4].copy_from_slice(&sequence.to_be_bytes());
+        self.witness(&Frame {
+            client: address(segment.flow.server),
+            server: address(segment.flow.client),
+            client_port: segment.flow.server_port,
+            server_port: segment.flow.client_port,
+            sequence: segment.acknowledgment.wrapping_sub(1),
+            acknowledgment: sequence,
+            flags: SYN | ACK,
+            vlans: Vec::new(),
+            payload: Vec::new(),
+        })?;
+        Ok(frame)
     }
 
     /// Has the witness see a server's packet; says whether it passes.

@@ -68,6 +68,14 @@ impl Address {
         self.words[0] == other.words[0] && self.words[1] == other.words[1]
     }
 
+    /// Whether it means something on its own link alone (RFC 4291, section 2.5.6): `fe80::/10`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_link_local(&self) -> bool {
+        self.words[0].to_le() as u16 & u16::from_le_bytes([0xff, 0xc0])
+            == u16::from_le_bytes([0xfe, 0x80])
+    }
+
     /// Whose connections are counted together: an IPv4 address, or the 64 bits of an IPv6
     /// address that tell a network (RFC 4291, section 2.5.4), since one host has all of it.
     #[inline(always)]
@@ -219,6 +227,9 @@ impl Ports {
     }
 }
 
+/// How many interfaces may face a service.
+pub const ZONES: u32 = 4_096;
+
 /// Whether a service's verdicts are carried out.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u32)]
@@ -309,6 +320,8 @@ pub struct Settings {
     tai_to_utc: u64,
     /// How many connections one source may have.
     quota: u64,
+    /// 1 if some interface faces a service.
+    is_zoned: u64,
 }
 
 impl Settings {
@@ -320,7 +333,22 @@ impl Settings {
             key,
             tai_to_utc: (-(tai_offset as i64) * 1_000_000_000) as u64,
             quota: quota as u64,
+            is_zoned: 0,
         }
+    }
+
+    /// The same with interfaces that face a service: the map of zones tells which.
+    #[must_use]
+    pub const fn zoned(mut self) -> Self {
+        self.is_zoned = 1;
+        self
+    }
+
+    /// Whether some interface faces a service.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_zoned(&self) -> bool {
+        self.is_zoned != 0
     }
 
     /// How many connections one source may have.
@@ -476,7 +504,7 @@ const _: () = {
     assert!(size_of::<ListenKey>() == 24);
     assert!(size_of::<Ports>() == 56);
     assert!(size_of::<ServicePolicy>() == 112);
-    assert!(size_of::<Settings>() == 48);
+    assert!(size_of::<Settings>() == 56);
     assert!(size_of::<AudienceKey>() == 8);
     assert!(size_of::<FlowKey>() == 40);
     assert!(size_of::<Denial>() == 88);

@@ -123,6 +123,8 @@ fn find<P: Packet>(context: P::Context) -> u32 {
         }
         return case.deny(&mut scratch.about, &scratch.work, Reason::BadPacket);
     }
+    let flow = &mut scratch.work.segment.flow;
+    flow.zone = maps::zone(case.settings, flow, scratch.about.interface);
     let now = mark::now();
     let found = maps::flow(&scratch.work.segment.flow);
     if scratch.work.segment.is_empty()

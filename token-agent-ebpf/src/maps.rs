@@ -12,7 +12,7 @@ use aya_ebpf::{
 };
 use token_agent_common::{
     abi::{
-        Address, AudienceKey, Denial, FlowKey, ListenKey, Ports, Reporting, ServicePolicy,
+        self, Address, AudienceKey, Denial, FlowKey, ListenKey, Ports, Reporting, ServicePolicy,
         Settings, Usage, WAKE_INTERVAL,
     },
     digest::Digest,
@@ -103,6 +103,10 @@ static USAGE: Array<u64, { Usage::COUNT as usize }> = Array::new();
 /// flood of SYNs costs those their connections who are just opening one, and nobody else.
 #[btf_map]
 static OFFERS: LruHashMap<FlowKey, Offers, 1> = LruHashMap::new();
+
+/// The interfaces that face a service.
+#[btf_map]
+static ZONES: HashMap<u32, u8, { abi::ZONES as usize }> = HashMap::new();
 
 /// How many connections a source has.
 #[btf_map]
@@ -296,6 +300,18 @@ pub(crate) fn leave_source(source: &Address) {
             // That it was taken out is fine.
             let _ = SOURCES.remove(source);
         }
+    }
+}
+
+/// Which connections may have the same addresses as this one and be others: those of another zone.
+#[inline(always)]
+pub(crate) fn zone(settings: &Settings, flow: &FlowKey, interface: u32) -> u32 {
+    // SAFETY: only whether it is there is used.
+    let faces_service = settings.is_zoned() && unsafe { ZONES.get(interface).is_some() };
+    if faces_service || flow.client.is_link_local() || flow.server.is_link_local() {
+        interface
+    } else {
+        0
     }
 }
 

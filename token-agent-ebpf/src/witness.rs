@@ -42,6 +42,11 @@ pub(crate) fn witness<P: Packet>(packet: P) -> Action {
     if guard::listener(&work.segment.flow) == NO_SERVICE {
         return Action::Pass;
     }
+    let Some(settings) = maps::settings() else {
+        return Action::Pass;
+    };
+    let flow = &mut work.segment.flow;
+    flow.zone = maps::zone(settings, flow, packet.interface());
     if work.segment.is_syn() {
         return if work.segment.acknowledges() {
             if options::is_plain::<P>(packet.context()) {
@@ -77,8 +82,7 @@ fn offered(scratch: &mut Scratch) -> Action {
         };
         // SAFETY: a slot is a map's value, and the mark is ours.
         let connection = unsafe { &mut (*held.slot).connection };
-        let is_known =
-            connection.key == *key && connection.has_begun_with(pair) && !connection.is_closed();
+        let is_known = connection.key == *key && connection.has_begun_with(pair);
         if connection.key == *key && !is_known {
             connection.close();
         }

@@ -43,7 +43,7 @@ pub use rehearse::{Program, Rehearsal};
 pub use ways::Way;
 
 use crate::{
-    config::{Config, Service},
+    config::{Config, Facing, Service},
     token::key::HashKey,
 };
 
@@ -183,6 +183,12 @@ impl Datapath {
         directory: &PinDirectory,
     ) -> Result<Vec<Interface>, DatapathError> {
         let pins = directory.pins.clone();
+        // Before anything is attached: what a connection is called must not change under way.
+        for device in device::list().map_err(DatapathError::Interfaces)? {
+            if config.datapath.interfaces.facing(&device.name) == Some(Facing::Service) {
+                self.maps.put_zone(device.index)?;
+            }
+        }
         let attached = attach::attach(&mut self.object, config, &pins)?;
         let interfaces = attached.interfaces.clone();
         self.watch = Some(watch::Watch::new(&mut self.object, config, pins, attached)?);

@@ -494,8 +494,8 @@ impl Connection {
         let end = start + i64::from(segment.len);
         let (next, acked) = (self.next as i64, seen.acked as i64);
         if segment.resets() {
-            // Exact (RFC 5961, section 3.2), as far as can be told: the server may have more than it acknowledged.
-            return if start >= acked && start <= next {
+            // Exact (RFC 5961, section 3.2), as far as can be told: the server may have all, and not have said so.
+            return if start == acked || start == next {
                 Arrival::Close
             } else {
                 Arrival::Pass

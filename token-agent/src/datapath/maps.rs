@@ -54,6 +54,9 @@ pub(super) struct Maps {
     tai_offset: i32,
     /// How many connections one source may have.
     quota: u32,
+    /// The interfaces that face a service.
+    zones: HashMap<MapData, u32, u8>,
+    is_zoned: bool,
     tokens_used: u32,
     tokens_capacity: u32,
     audiences_used: u32,
@@ -79,6 +82,8 @@ impl Maps {
             key: KeyWords::new(key.expose()),
             tai_offset: tai_offset(),
             quota: config.datapath.max_flows_per_source,
+            zones: take(object, "ZONES")?,
+            is_zoned: false,
             tokens_used: 0,
             tokens_capacity: config.datapath.max_tokens,
             audiences_used: 0,
@@ -208,10 +213,23 @@ impl Maps {
     }
 
     fn write_settings(&mut self) -> Result<(), DatapathError> {
-        let settings = Settings::new(self.key, self.tai_offset, self.quota);
+        let mut settings = Settings::new(self.key, self.tai_offset, self.quota);
+        if self.is_zoned {
+            settings = settings.zoned();
+        }
         self.settings
             .set(0, Raw(settings), 0)
             .map_err(write("SETTINGS"))
+    }
+
+    /// Says that the interface faces a service.
+    pub(super) fn put_zone(&mut self, ifindex: u32) -> Result<(), DatapathError> {
+        self.zones.insert(ifindex, 1, 0).map_err(write("ZONES"))?;
+        if !self.is_zoned {
+            self.is_zoned = true;
+            self.write_settings()?;
+        }
+        Ok(())
     }
 
     fn write_policies(&mut self) -> Result<(), DatapathError> {

@@ -145,7 +145,7 @@ impl Guard for StreamGuard {
 impl StreamGuard {
     fn offer(&mut self, pair: Pair) -> &'static str {
         if let Some(slot) = &mut self.slot {
-            if slot.connection.has_begun_with(pair) && !slot.connection.is_closed() {
+            if slot.connection.has_begun_with(pair) {
                 return "offered again";
             }
             slot.connection.close();
@@ -214,6 +214,10 @@ impl StreamGuard {
                         ("dropped: no_flow", false)
                     };
                 };
+                let is_over = |slot: &Slot| slot.connection.has_begun_with(isn);
+                if slot.as_ref().is_some_and(is_over) {
+                    return ("dropped: busy", false);
+                }
                 let generation = slot.as_ref().map_or(1, |slot| slot.generation + 1);
                 let mut connection = Connection::FREE;
                 connection.begin(&segment.flow, isn, Place::first(options), at);
