@@ -366,7 +366,7 @@ fn knows_segments_that_change_the_stream() {
         (ACK | FIN, 5, false),
         (RST, 0, false),
         (RST | ACK, 0, false),
-        (FIN, 0, false),
+        (FIN, 0, true),
         (SYN, 5, true),
         (SYN | ACK, 5, true),
         (SYN | FIN, 0, true),
