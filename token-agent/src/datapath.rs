@@ -209,7 +209,8 @@ impl Datapath {
 
     /// Has the guard go on with a connection on which nothing was received yet; false if it cannot.
     fn adopt(&mut self, _service: &Service, _existing: &Existing) -> bool {
-        true
+        // Nothing tells the guard yet where their streams stand.
+        false
     }
 
     /// How the interfaces are guarded now: what was attached may be gone, and

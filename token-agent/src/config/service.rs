@@ -114,9 +114,7 @@ impl Service {
                 .text("on_deny", report, on_deny)
                 .unwrap_or(OnDeny::Drop),
             existing_connections: table
-                .text("existing_connections", report, |word| {
-                    choose(word, &ExistingConnections::WORDS)
-                })
+                .text("existing_connections", report, existing_connections)
                 .unwrap_or(ExistingConnections::Close),
             proxy_protocol: one_of(&mut table, "proxy_protocol", ["off", "required"], report)
                 .unwrap_or(false),
@@ -144,11 +142,7 @@ impl Mode {
 }
 
 impl ExistingConnections {
-    const WORDS: [(&str, Self); 3] = [
-        ("close", Self::Close),
-        ("drop", Self::Drop),
-        ("adopt", Self::Adopt),
-    ];
+    const WORDS: [(&str, Self); 2] = [("close", Self::Close), ("drop", Self::Drop)];
 
     /// The word users write.
     #[must_use]
@@ -215,6 +209,16 @@ fn listen(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<(Place, Listen)
         }
     }
     listens
+}
+
+fn existing_connections(word: &str) -> Result<ExistingConnections, Invalid> {
+    if word == ExistingConnections::Adopt.as_str() {
+        return Err(
+            Invalid::new("adopting connections is not built in this version")
+                .help(r#"write existing_connections = "close""#),
+        );
+    }
+    choose(word, &ExistingConnections::WORDS)
 }
 
 fn on_deny(word: &str) -> Result<OnDeny, Invalid> {

@@ -59,6 +59,12 @@ pub(super) fn settle(
     services: &[Service],
     mut adopt: impl FnMut(&Service, &Existing) -> bool,
 ) -> Result<Vec<Settled>, DatapathError> {
+    let concerns = |service: &Service| {
+        service.mode == Mode::Enforce && service.existing_connections != ExistingConnections::Drop
+    };
+    if !services.iter().any(concerns) {
+        return Ok(Vec::new());
+    }
     let listeners = Listeners::new(services);
     let diag = Diag::open().map_err(DatapathError::Connections)?;
     let mut settled: Vec<Settled> = Vec::new();
