@@ -438,11 +438,15 @@ pub enum Usage {
     BuffersEver = 3,
     /// How many slots were looked at whether they can be given back.
     Swept = 4,
+    /// Pages that some buffer has.
+    Pages = 5,
+    /// Pages that were ever used.
+    PagesEver = 6,
 }
 
 impl Usage {
     /// How many counts there are.
-    pub const COUNT: u32 = 5;
+    pub const COUNT: u32 = 7;
 }
 
 /// Where a counter stands in the per-CPU array of counters.

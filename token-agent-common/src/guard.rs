@@ -10,7 +10,7 @@ use crate::{
     packet::Segment,
     reason::Reason,
     stream::{
-        Arrival, Buffer, CAPACITY, COPY, Comparison, Connection, PIECES, Plan, Reader, Seen,
+        Arrival, Buffer, COPY, Comparison, Connection, PAGE, PAGES, PIECES, Plan, Reader, Seen,
         Tokens, Turn,
     },
     window::Window,
@@ -52,12 +52,15 @@ pub struct Work {
 struct Keeping {
     /// The number of the piece at hand.
     piece: u32,
+    /// Where it goes: the page, by its number plus one.
+    page: u32,
     /// Offset in the payload of its next byte.
     from: u32,
-    /// Where in the buffer that goes.
+    /// Where on the page that goes.
     at: u32,
     /// For how many bytes there is room.
     len: u32,
+    reserved: u32,
 }
 
 impl Work {
@@ -154,9 +157,15 @@ pub trait Host {
     /// `len` (1 to 8) bytes of the payload, from `offset` on.
     fn word(&self, segment: &Segment, offset: u32, len: u32) -> Option<u64>;
 
-    /// Copies `len` (1 to [`COPY`]) bytes of the payload, from `offset` on, to the buffer's byte
+    /// A page that is nobody's, by its number plus one; 0 if there are no more.
+    fn page(&self) -> u32;
+
+    /// Copies `len` (1 to [`COPY`]) bytes of the payload, from `offset` on, to a page's byte
     /// `at`; false if they are not there.
-    fn keep(&self, segment: &Segment, offset: u32, len: u32, buffer: &mut Buffer, at: u32) -> bool;
+    fn keep(&self, segment: &Segment, offset: u32, len: u32, page: u32, at: u32) -> bool;
+
+    /// The eight bytes from a page's byte `at` on.
+    fn kept(&self, page: u32, at: u32) -> Option<u64>;
 
     /// How requests are read here.
     fn rules(&self) -> Rules<'_>;
@@ -381,9 +390,12 @@ impl<H: Host> Turns for Comparing<'_, H> {
             comparison,
             ..
         } = &mut *self.work;
-        comparison.turn(self.buffer, |offset, len| {
-            self.host.word(segment, offset, len)
-        })
+        let host = self.host;
+        comparison.turn(
+            self.buffer,
+            |offset, len| host.word(segment, offset, len),
+            |page, at| host.kept(page, at),
+        )
     }
 }
 
@@ -490,13 +502,15 @@ impl<H: Host> Reading<'_, H> {
 impl Keeping {
     const NONE: Self = Self {
         piece: 0,
+        page: 0,
         from: 0,
         at: 0,
         len: 0,
+        reserved: 0,
     };
 
     /// An upper bound on the turns it takes to keep all pieces.
-    const TURNS: u32 = (CAPACITY / COPY) + 4 * PIECES as u32;
+    const TURNS: u32 = PAGES as u32 * (PAGE / COPY + 2) + 4 * PIECES as u32;
 }
 
 /// Keeps the deciding bytes of what was read.
@@ -524,9 +538,19 @@ impl<H: Host> Turns for Keeps<'_, H> {
             let piece = reader.read.pieces[keeping.piece as usize & (PIECES - 1)];
             let from = piece.from.max(keeping.from);
             let position = plan.position.wrapping_add(u64::from(from));
-            match self.buffer.reserve(position, piece.to - from) {
+            if self.buffer.lacks_page() {
+                let page = self.host.page();
+                self.buffer.add_page(page);
+            }
+            let room = if self.buffer.lacks_page() {
+                None
+            } else {
+                self.buffer.reserve(position, piece.to - from)
+            };
+            match room {
                 Some(room) => {
                     keeping.from = from;
+                    keeping.page = room.page;
                     keeping.at = room.at;
                     keeping.len = room.len;
                 }
@@ -542,7 +566,7 @@ impl<H: Host> Turns for Keeps<'_, H> {
         // They are there: they were read.
         let _ = self
             .host
-            .keep(segment, keeping.from, len, self.buffer, keeping.at);
+            .keep(segment, keeping.from, len, keeping.page, keeping.at);
         keeping.from += len;
         keeping.at += len;
         keeping.len -= len;

@@ -13,7 +13,7 @@ mod reader;
 mod tokens;
 mod witness;
 
-pub use buffer::{Buffer, CAPACITY, COPY, Room};
+pub use buffer::{Buffer, COPY, PAGE, PAGES, Page, Room};
 pub use compare::Comparison;
 pub use connection::{Arrival, Connection, Plan, ticks};
 pub use handshake::{Offers, Pair};
@@ -53,3 +53,10 @@ impl Slot {
         self.connection.hoards(self.witness.seen().acked, now)
     }
 }
+
+const _: () = {
+    assert!(size_of::<Slot>() == 192);
+    assert!(size_of::<Offers>() == 48);
+    assert!(size_of::<Buffer>() == 1_600);
+    assert!(size_of::<Page>() == 2_368);
+};

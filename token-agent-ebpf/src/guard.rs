@@ -10,7 +10,7 @@ use token_agent_common::{
     http1::Rules,
     packet::{Frame, Segment},
     reason::Reason,
-    stream::{Buffer, Slot, ticks},
+    stream::{Slot, ticks},
     verdict::TokenEntry,
     window::Window,
 };
@@ -327,9 +327,20 @@ impl<P: Packet> Host for Kernel<'_, P> {
     }
 
     #[inline(always)]
-    fn keep(&self, segment: &Segment, offset: u32, len: u32, buffer: &mut Buffer, at: u32) -> bool {
-        self.packet
-            .load_kept(segment.payload.wrapping_add(offset), len, buffer, at)
+    fn page(&self) -> u32 {
+        maps::free_page().map_or(0, |page| page + 1)
+    }
+
+    #[inline(always)]
+    fn keep(&self, segment: &Segment, offset: u32, len: u32, page: u32, at: u32) -> bool {
+        let offset = segment.payload.wrapping_add(offset);
+        maps::page(page.wrapping_sub(1))
+            .is_some_and(|page| self.packet.load_kept(offset, len, page, at))
+    }
+
+    #[inline(always)]
+    fn kept(&self, page: u32, at: u32) -> Option<u64> {
+        Some(maps::page(page.wrapping_sub(1))?.word(at))
     }
 
     #[inline(always)]

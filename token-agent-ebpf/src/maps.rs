@@ -18,7 +18,7 @@ use token_agent_common::{
     digest::Digest,
     guard::Work,
     packet::{Headers, options::Search},
-    stream::{Buffer, Offers, Slot},
+    stream::{Buffer, Offers, Page, Slot},
     verdict::{Audience, TokenEntry},
 };
 
@@ -94,6 +94,13 @@ static BUFFERS: Array<Buffer, 1> = Array::new();
 /// Buffers that were given back.
 #[btf_map]
 static FREE_BUFFERS: Stack<u32, 1> = Stack::new();
+
+#[btf_map]
+static PAGES: Array<Page, 1> = Array::new();
+
+/// Pages that were given back.
+#[btf_map]
+static FREE_PAGES: Stack<u32, 1> = Stack::new();
 
 /// See [`Usage`].
 #[btf_map]
@@ -251,6 +258,31 @@ pub(crate) fn give_buffer(index: u32) {
     account(Usage::Buffers, u64::MAX);
 }
 
+#[inline(always)]
+pub(crate) fn page(index: u32) -> Option<&'static mut Page> {
+    // SAFETY: a page is used by who has the mark on the connection it belongs to.
+    PAGES.get_ptr_mut(index).map(|page| unsafe { &mut *page })
+}
+
+/// A page that is nobody's.
+#[inline(always)]
+pub(crate) fn free_page() -> Option<u32> {
+    let index = FREE_PAGES
+        .pop()
+        .ok()
+        .flatten()
+        .or_else(|| fresh(Usage::PagesEver, |index| page(index).is_some()))?;
+    account(Usage::Pages, 1);
+    Some(index)
+}
+
+#[inline(always)]
+pub(crate) fn give_page(index: u32) {
+    // As above.
+    let _ = FREE_PAGES.push(index, 0);
+    account(Usage::Pages, u64::MAX);
+}
+
 /// One that was never used, if there is any.
 #[inline(always)]
 fn fresh(ever: Usage, is_there: impl Fn(u32) -> bool) -> Option<u32> {
@@ -285,7 +317,13 @@ pub(crate) fn admit_source(source: &Address, quota: u64) -> bool {
     if let Some(count) = SOURCES.get_ptr_mut(source) {
         // SAFETY: the count may be another source's by now: then that one's is one too high, until
         // its connections have ended.
-        unsafe { count.read_volatile() < quota && mark::add(count, 1) < quota }
+        unsafe {
+            let has_room = count.read_volatile() < quota;
+            if has_room {
+                mark::add(count, 1);
+            }
+            has_room
+        }
     } else {
         SOURCES.insert(source, 1, u64::from(BPF_ANY)).is_ok()
     }

@@ -17,7 +17,7 @@ use aya_ebpf::{
 };
 use token_agent_common::{
     packet::{HEADERS, Headers, PLAIN, plain_port, plain_source_port},
-    stream::{Buffer, CAPACITY, COPY},
+    stream::{COPY, PAGE, Page},
     window::{self, Window},
 };
 
@@ -131,13 +131,13 @@ pub(crate) trait Packet: Sized {
         loaded.then_some(u64::from_le(word))
     }
 
-    /// Copies `len` bytes of the frame from `offset` on to the buffer's byte `at`.
+    /// Copies `len` bytes of the frame from `offset` on to the page's byte `at`.
     #[inline(always)]
-    fn load_kept(&self, offset: u32, len: u32, buffer: &mut Buffer, at: u32) -> bool {
+    fn load_kept(&self, offset: u32, len: u32, page: &mut Page, at: u32) -> bool {
         let len = bounded::<{ COPY as usize }>(len);
-        let at = black_box(at) & (CAPACITY - 1);
-        let to = buffer.bytes_mut().as_mut_ptr().cast::<u8>();
-        // SAFETY: behind every byte of the buffer there is room for `COPY` more, the bound of `len`.
+        let at = black_box(at) & (PAGE - 1);
+        let to = page.bytes_mut().as_mut_ptr().cast::<u8>();
+        // SAFETY: behind every byte of the page there is room for `COPY` more, the bound of `len`.
         unsafe { self.load(offset, to.add(at as usize).cast(), len) }
     }
 }

@@ -7,7 +7,7 @@ use token_agent_common::{
     abi::Usage,
     http1::Place,
     reason::Reason,
-    stream::{Buffer, Connection, Pair, Slot, Witness, ticks},
+    stream::{Buffer, Connection, PAGES, Pair, Slot, Witness, ticks},
 };
 
 use crate::{
@@ -280,8 +280,18 @@ fn sweep_one(now: u64) {
 
 #[inline(always)]
 fn release_buffer(connection: &mut Connection) {
-    if let Some(index) = connection.buffer.checked_sub(1) {
-        connection.buffer = 0;
-        maps::give_buffer(index);
+    let Some(index) = connection.buffer.checked_sub(1) else {
+        return;
+    };
+    if let Some(buffer) = maps::buffer(index) {
+        let mut place = 0;
+        while place < PAGES {
+            if let Some(page) = buffer.take_page(place).checked_sub(1) {
+                maps::give_page(page);
+            }
+            place += 1;
+        }
     }
+    connection.buffer = 0;
+    maps::give_buffer(index);
 }

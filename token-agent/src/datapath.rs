@@ -107,7 +107,7 @@ pub enum InterfaceState {
 /// How full a map is.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct MapUse {
-    /// Its name: `tokens`, `audiences`, `flows`, `unacked_buffers`.
+    /// Its name: `tokens`, `audiences`, `flows`, `unacked_buffers`, `unacked_pages`.
     pub name: &'static str,
     /// Entries in it.
     pub used: u32,

@@ -234,25 +234,36 @@ fn what_could_not_be_kept_is_not_repeated() -> Result<()> {
             "GET",
             "long",
             "good",
-            &format!("Cookie: {}\r\n", "c".repeat(6_000)),
+            &format!("Cookie: {}\r\n", "c".repeat(36_000)),
         );
-        for (i, part) in head.as_bytes().chunks(1_000).enumerate() {
+        // More than can be kept of one connection.
+        let both = head.clone() + &head;
+        for (i, part) in both.as_bytes().chunks(1_000).enumerate() {
             assert!(it.send(i as u32 * 1_000, part)?.is_ok());
         }
-        assert_eq!(it.send(1_000, &head[1_000..2_000])?, PASSED);
+        let part = |i: usize| &both[i * 1_000..(i + 1) * 1_000];
+        assert_eq!(it.send(1_000, part(1))?, PASSED);
+        assert_eq!(it.send(64_000, part(64))?, PASSED);
         for _ in 0..8 {
-            assert_eq!(
-                it.send(5_000, &head[5_000..6_000])?,
-                dropped(Reason::Unrepeatable)
-            );
+            assert_eq!(it.send(70_000, part(70))?, dropped(Reason::Unrepeatable));
         }
-        it.ack(len(&head))?;
-        assert_eq!(
-            it.send(5_000, &head[5_000..6_000])?,
-            PASSED,
-            "the server has it"
-        );
-        assert_eq!(it.send(len(&head), bearer("good"))?, ALLOWED);
+        it.ack(len(&both))?;
+        assert_eq!(it.send(70_000, part(70))?, PASSED, "the server has it");
+        assert_eq!(it.send(len(&both), bearer("good"))?, ALLOWED);
+        Ok(())
+    })
+}
+
+#[test]
+fn single_bytes_are_kept_together() -> Result<()> {
+    on_a_connection(|it| {
+        let head = bearer("good");
+        for i in 0..head.len() {
+            assert!(it.send(i as u32, &head[i..=i])?.is_ok());
+        }
+        assert_eq!(it.send(0, head.as_str())?, PASSED);
+        let other = head.replace("good", "Good");
+        assert_eq!(it.send(0, other)?, dropped(Reason::ChangedRetransmission));
         Ok(())
     })
 }

@@ -8,40 +8,93 @@
 use super::Tokens;
 use crate::{digest::KeyWords, http1::Head, words};
 
-/// How many bytes one connection can have kept.
-pub const CAPACITY: u32 = 4_096;
+/// How many bytes a page has: most heads have fewer.
+pub const PAGE: u32 = 2_048;
+
+/// How many pages one connection can have.
+pub const PAGES: usize = 32;
+
+/// How many bytes one connection can have kept: as many as the longest aggregated segment has.
+pub(super) const CAPACITY: u32 = PAGE * PAGES as u32;
 
 /// In how many runs.
-pub(super) const RUNS: usize = 32;
+pub(super) const RUNS: usize = 64;
 
-const WORDS: usize = CAPACITY as usize / 8;
+const WORDS: usize = PAGE as usize / 8;
 
 /// At most that many bytes are copied in one go. So the kernel's verifier, who knows of a
 /// place and a length only their bounds, finds room for them anywhere.
-pub const COPY: u32 = 512;
+pub const COPY: u32 = 256;
 
 const SLACK: usize = COPY as usize / 8;
 
 /// How many runs are given back in one go; each segment adds at most as many.
 const FREED: u32 = super::PIECES as u32 + 1;
 
-/// Bytes that stand together in the stream.
+/// Bytes that stand together in the stream, in one page.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 struct Run {
     position: u64,
-    /// Where they are kept: counted on and on, not from the buffer's start.
+    /// Where they are kept: counted on and on, through the pages and round again.
     at: u32,
     len: u32,
 }
 
-/// A place in a buffer.
+/// A place for bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Room {
-    /// Offset in the buffer's bytes.
+    /// The page's number plus one.
+    pub page: u32,
+    /// Offset in the page.
     pub at: u32,
     /// How many bytes.
     pub len: u32,
+}
+
+/// Some of what is kept of a connection.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Page {
+    bytes: [u64; WORDS + words::AHEAD],
+    /// Room for a copy of [`COPY`] bytes that begins at the last byte; never used.
+    slack: [u64; SLACK],
+}
+
+impl Page {
+    /// An empty one.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            bytes: [0; WORDS + words::AHEAD],
+            slack: [0; SLACK],
+        }
+    }
+
+    /// Where bytes go.
+    #[inline(always)]
+    pub const fn bytes_mut(&mut self) -> &mut [u64; WORDS + words::AHEAD] {
+        &mut self.bytes
+    }
+
+    /// Keeps `bytes` at `at`, where there is room for them.
+    pub fn put(&mut self, at: u32, bytes: &[u8]) {
+        let room = bytemuck::cast_slice_mut::<u64, u8>(&mut self.bytes);
+        room[at as usize..][..bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// The eight bytes that are kept at `at`, the first in the lowest bits.
+    #[inline(always)]
+    #[must_use]
+    pub fn word(&self, at: u32) -> u64 {
+        words::unaligned(&self.bytes, at, 0)
+    }
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// What is kept of one connection.
@@ -59,9 +112,8 @@ pub struct Buffer {
     /// Where the next byte is kept.
     at: u32,
     reserved: u32,
-    bytes: [u64; WORDS + words::AHEAD],
-    /// Room for a copy of [`COPY`] bytes that begins at the last byte; never used.
-    slack: [u64; SLACK],
+    /// The pages' numbers plus one; 0 where there is none yet.
+    pages: [u32; PAGES],
 }
 
 impl Buffer {
@@ -80,12 +132,11 @@ impl Buffer {
             done: 0,
             at: 0,
             reserved: 0,
-            bytes: [0; WORDS + words::AHEAD],
-            slack: [0; SLACK],
+            pages: [0; PAGES],
         }
     }
 
-    /// Forgets everything.
+    /// Forgets everything; its pages it keeps.
     #[inline(always)]
     pub const fn clear(&mut self) {
         self.forget_bytes();
@@ -126,13 +177,39 @@ impl Buffer {
         }
     }
 
+    /// The place of the page on which the next byte goes.
+    #[inline(always)]
+    const fn slot(at: u32) -> usize {
+        (at / PAGE) as usize & (PAGES - 1)
+    }
+
+    /// Whether there is no page yet for the next byte.
+    #[inline(always)]
+    #[must_use]
+    pub const fn lacks_page(&self) -> bool {
+        self.pages[Self::slot(self.at)] == 0
+    }
+
+    /// Takes a page for the next bytes, by its number plus one.
+    #[inline(always)]
+    pub const fn add_page(&mut self, page: u32) {
+        self.pages[Self::slot(self.at)] = page;
+    }
+
+    /// Gives a page back, by its place: its number plus one, or 0.
+    #[inline(always)]
+    pub const fn take_page(&mut self, place: usize) -> u32 {
+        let page = self.pages[place & (PAGES - 1)];
+        self.pages[place & (PAGES - 1)] = 0;
+        page
+    }
+
     /// Makes room for some of the `len` bytes (at least 1) that stand at `position`, the first
-    /// ones; `None` if there is none. Positions only grow.
+    /// ones, on the page at hand; `None` if there is none. Positions only grow.
     #[inline(always)]
     pub const fn reserve(&mut self, position: u64, len: u32) -> Option<Room> {
-        let at = self.at % CAPACITY;
-        // A run does not go on at the buffer's start.
-        let mut room = CAPACITY - at;
+        let at = self.at % PAGE;
+        let mut room = PAGE - at;
         let live = self.begun.wrapping_sub(self.done);
         if live > 0 {
             let free = CAPACITY.wrapping_sub(self.at.wrapping_sub(self.run(self.done).at));
@@ -140,38 +217,38 @@ impl Buffer {
                 room = free;
             }
         }
-        if live as usize >= RUNS || room == 0 {
-            return None;
-        }
         if len < room {
             room = len;
         }
-        self.runs[self.begun as usize & (RUNS - 1)] = Run {
-            position,
-            at: self.at,
-            len: room,
-        };
-        self.begun = self.begun.wrapping_add(1);
+        if room == 0 {
+            return None;
+        }
+        let last = &mut self.runs[self.begun.wrapping_sub(1) as usize & (RUNS - 1)];
+        if live > 0 && at > 0 && last.position + last.len as u64 == position {
+            last.len += room;
+        } else if (live as usize) < RUNS {
+            self.runs[self.begun as usize & (RUNS - 1)] = Run {
+                position,
+                at: self.at,
+                len: room,
+            };
+            self.begun = self.begun.wrapping_add(1);
+        } else {
+            return None;
+        }
+        let page = self.pages[Self::slot(self.at)];
         self.at = self.at.wrapping_add(room);
-        Some(Room { at, len: room })
+        Some(Room {
+            page,
+            at,
+            len: room,
+        })
     }
 
-    /// Where kept bytes go; see [`reserve`](Self::reserve).
+    /// Where what stands at `at` is: its page's number plus one, and the offset there.
     #[inline(always)]
-    pub const fn bytes_mut(&mut self) -> &mut [u64; WORDS + words::AHEAD] {
-        &mut self.bytes
-    }
-
-    /// Keeps `bytes` at `at`, where room was made for them.
-    pub fn put(&mut self, at: u32, bytes: &[u8]) {
-        let room = bytemuck::cast_slice_mut::<u64, u8>(&mut self.bytes);
-        room[at as usize..][..bytes.len()].copy_from_slice(bytes);
-    }
-
-    /// The eight bytes that are kept at `at`, the first in the lowest bits.
-    #[inline(always)]
-    pub(super) fn word(&self, at: u32) -> u64 {
-        words::unaligned(&self.bytes, at, 0)
+    pub(super) const fn place(&self, at: u32) -> (u32, u32) {
+        (self.pages[Self::slot(at)], at % PAGE)
     }
 
     /// The number of the oldest run.

@@ -48,9 +48,14 @@ impl Comparison {
     }
 
     /// Compares up to eight bytes; `load` gives as many of the payload's as asked for from an
-    /// offset on, or none if they are not there. True when all is done.
+    /// offset on, `kept` eight from a page's offset on, or none if they are not there. True when all is done.
     #[inline(always)]
-    pub fn turn(&mut self, buffer: &Buffer, load: impl FnOnce(u32, u32) -> Option<u64>) -> bool {
+    pub fn turn(
+        &mut self,
+        buffer: &Buffer,
+        load: impl FnOnce(u32, u32) -> Option<u64>,
+        kept: impl FnOnce(u32, u32) -> Option<u64>,
+    ) -> bool {
         if self.run == buffer.newest() {
             return true;
         }
@@ -64,9 +69,9 @@ impl Comparison {
         }
         let count = (to - from).min(8) as u32;
         let offset = from.wrapping_sub(self.start) as u32;
-        let kept = buffer.word(at.wrapping_add((from - position) as u32));
+        let (page, at) = buffer.place(at.wrapping_add((from - position) as u32));
         self.from = from + u64::from(count);
-        let Some(sent) = load(offset, count) else {
+        let (Some(sent), Some(kept)) = (load(offset, count), kept(page, at)) else {
             self.differs = 1;
             return true;
         };

@@ -11,7 +11,7 @@ use aya::{
 };
 use token_agent_common::{
     abi::{Address, FlowKey, Usage},
-    stream::{Buffer, Offers, Slot},
+    stream::{Buffer, Offers, Page, Slot},
 };
 
 use super::{
@@ -34,9 +34,10 @@ struct Table {
 }
 
 /// All of them, with the sizes that are asked for.
-fn tables(config: &Datapath) -> [Table; 8] {
+fn tables(config: &Datapath) -> [Table; 10] {
     let flows = config.max_flows;
     let buffers = config.unacked_buffers;
+    let pages = pages(config);
     let hash = |name, kind, key, value| Table {
         name,
         kind,
@@ -70,10 +71,17 @@ fn tables(config: &Datapath) -> [Table; 8] {
         ),
         array("SLOTS", size_of::<Slot>(), Some(flows)),
         array("BUFFERS", size_of::<Buffer>(), Some(buffers)),
+        array("PAGES", size_of::<Page>(), Some(pages)),
         array("USAGE", size_of::<u64>(), None),
         stack("FREE_SLOTS", flows),
         stack("FREE_BUFFERS", buffers),
+        stack("FREE_PAGES", pages),
     ]
+}
+
+/// How many pages there are for what is kept: two for each buffer. Most connections need one.
+const fn pages(config: &Datapath) -> u32 {
+    2 * config.unacked_buffers
 }
 
 /// Has the tables made with the sizes that are asked for, pinned in `pins` if it is given.
@@ -93,6 +101,7 @@ pub(super) struct Flows {
     usage: Array<MapData, u64>,
     max_flows: u32,
     max_buffers: u32,
+    max_pages: u32,
 }
 
 impl Flows {
@@ -101,11 +110,12 @@ impl Flows {
             usage: take(object, "USAGE")?,
             max_flows: config.max_flows,
             max_buffers: config.unacked_buffers,
+            max_pages: pages(config),
         })
     }
 
     /// How full they are.
-    pub(super) fn usage(&self) -> Result<[MapUse; 2], DatapathError> {
+    pub(super) fn usage(&self) -> Result<[MapUse; 3], DatapathError> {
         let count = |of: Usage| {
             let count = self.usage.get(&(of as u32), 0).map_err(read("USAGE"))?;
             Ok(u32::try_from(count).unwrap_or(0))
@@ -120,6 +130,11 @@ impl Flows {
                 name: "unacked_buffers",
                 used: count(Usage::Buffers)?,
                 capacity: self.max_buffers,
+            },
+            MapUse {
+                name: "unacked_pages",
+                used: count(Usage::Pages)?,
+                capacity: self.max_pages,
             },
         ])
     }
@@ -154,7 +169,7 @@ impl Flows {
 }
 
 /// The tables' names.
-pub(super) const NAMES: [&str; 8] = [
+pub(super) const NAMES: [&str; 10] = [
     "FLOWS",
     "OFFERS",
     "SOURCES",
@@ -163,6 +178,8 @@ pub(super) const NAMES: [&str; 8] = [
     "USAGE",
     "FREE_SLOTS",
     "FREE_BUFFERS",
+    "PAGES",
+    "FREE_PAGES",
 ];
 
 /// Removes what is pinned of the tables.

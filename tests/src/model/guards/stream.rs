@@ -1,6 +1,6 @@
 //! The real one: the pure core, with tables in plain memory.
 
-use std::{collections::BTreeMap, fmt};
+use std::{cell::RefCell, collections::BTreeMap, fmt};
 
 use token_agent_common::{
     abi::FlowKey,
@@ -10,7 +10,7 @@ use token_agent_common::{
     name::Name,
     packet::{Segment as Wire, options},
     reason::Reason,
-    stream::{Answer, Buffer, Change, Connection, Offers, Pair, Witness, ticks},
+    stream::{Answer, Buffer, Change, Connection, Offers, Page, Pair, Witness, ticks},
     window::Window,
 };
 
@@ -26,6 +26,7 @@ const KEY: [u8; 32] = [7; 32];
 pub struct StreamGuard {
     work: Box<Work>,
     buffer: Box<Buffer>,
+    pages: RefCell<Vec<Page>>,
     slot: Option<Slot>,
     offers: Offers,
     rule: CredentialRule,
@@ -58,6 +59,7 @@ impl Default for StreamGuard {
         Self {
             work: Box::new(Work::new(&key)),
             buffer: Box::new(Buffer::new(&key)),
+            pages: RefCell::default(),
             slot: None,
             offers: Offers::NONE,
             rule: CredentialRule::new(name("authorization"), name("bearer"), Charset::B64Token),
@@ -246,6 +248,7 @@ impl StreamGuard {
         work.connection.copy_from(&slot.connection);
         let mut host = Plain {
             payload,
+            pages: &self.pages,
             rules: Rules {
                 credential: &self.rule,
                 key: &self.key,
@@ -286,6 +289,7 @@ impl StreamGuard {
 /// The guard's surroundings, here.
 struct Plain<'a> {
     payload: &'a [u8],
+    pages: &'a RefCell<Vec<Page>>,
     rules: Rules<'a>,
     digests: &'a [Digest],
     policy: &'a Policy,
@@ -320,10 +324,21 @@ impl Host for Plain<'_> {
         Some(u64::from_le_bytes(eight))
     }
 
-    fn keep(&self, _: &Wire, offset: u32, len: u32, buffer: &mut Buffer, at: u32) -> bool {
+    fn page(&self) -> u32 {
+        let mut pages = self.pages.borrow_mut();
+        pages.push(Page::new());
+        pages.len() as u32
+    }
+
+    fn keep(&self, _: &Wire, offset: u32, len: u32, page: u32, at: u32) -> bool {
+        let page = &mut self.pages.borrow_mut()[page as usize - 1];
         self.bytes(offset, len)
-            .map(|bytes| buffer.put(at, bytes))
+            .map(|bytes| page.put(at, bytes))
             .is_some()
+    }
+
+    fn kept(&self, page: u32, at: u32) -> Option<u64> {
+        Some(self.pages.borrow()[page as usize - 1].word(at))
     }
 
     fn rules(&self) -> Rules<'_> {
