@@ -1,5 +1,7 @@
 //! RST and FIN, where they end something and where they do not.
 
+use std::time::Duration;
+
 use token_agent_tests::raw::flags::{ACK, RST};
 
 use super::Case;
@@ -39,6 +41,8 @@ pub(super) const CASES: &[Case] = &[
     Case::new("A83", "firstsecond", |play| {
         play.real(0..5).send()?;
         play.peer.rst(play.at(5)).send()?;
+        // The server's threads write down what they got in the order in which they get to it.
+        play.peer.pause(Duration::from_millis(300))?;
         play.peer.restart(-5_000);
         play.peer.connect()?;
         if play.is_http {
