@@ -2,11 +2,14 @@
 //! application reads a stream.
 
 mod connection;
+mod kernel;
 mod linux;
 mod reassembly;
 mod smol;
+mod wire;
 
 pub use connection::{Connection, End};
+pub use kernel::Kernel;
 pub use linux::{Linux, Options};
 pub use reassembly::Coalescing;
 pub use smol::Smol;

@@ -17,6 +17,9 @@ use crate::{
 /// TCP options of a SYN that change what follows.
 const FAST_OPEN_REQUEST: [u8; 4] = [34, 2, 1, 1];
 const FAST_OPEN_COOKIE: [u8; 8] = [34, 6, b'b', b'i', b's', b'c', 1, 1];
+const SELECTIVE_ACKS: [u8; 4] = [4, 2, 1, 1];
+/// 1,460 bytes.
+const SEGMENT_SIZE: [u8; 4] = [2, 4, 5, 0xb4];
 const MULTIPATH: [u8; 12] = [30, 12, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
 
 /// What a schedule is about, so that things come together that need each other.
@@ -179,6 +182,12 @@ impl Generator {
         let mut syn = self.crafted(Place::Stream(-1), 0);
         syn.flags = SYN;
         syn.fate = Fate::Arrives;
+        match self.random.below(6) {
+            0 => syn.options = SELECTIVE_ACKS.to_vec(),
+            1 => syn.options = SEGMENT_SIZE.to_vec(),
+            2 => syn.options = [SEGMENT_SIZE, SELECTIVE_ACKS].concat(),
+            _ => {}
+        }
         let options: [&[u8]; 3] = [&FAST_OPEN_REQUEST, &FAST_OPEN_COOKIE, &MULTIPATH];
         if self.random.percent(5) {
             syn.options = self.random.pick(&options).to_vec();
@@ -422,7 +431,7 @@ pub(in crate::model) fn host(random: &mut Random) -> Host {
         multipath: random.percent(10),
         buffer,
         segments_per_ack: random.pick(&[1, 1, 2, 100]),
-        strict_window: random.percent(50),
+        is_old: random.percent(50),
         coalescing: random.pick(&[Coalescing::Never, Coalescing::Neighbour, Coalescing::Any]),
     })
 }

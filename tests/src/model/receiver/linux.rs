@@ -18,6 +18,12 @@ use crate::{
 /// Option kinds.
 const FAST_OPEN: u8 = 34;
 const MULTIPATH: u8 = 30;
+const SELECTIVE_ACKS: u8 = 4;
+
+const SEGMENT_SIZE: u8 = 2;
+
+/// The segment sizes that a SYN cookie can tell of.
+const SIZES: [u16; 4] = [536, 1_300, 1_440, 1_460];
 
 /// A Fast Open cookie.
 const COOKIE: [u8; 4] = *b"biscuit!".first_chunk().expect("it is longer");
@@ -40,9 +46,9 @@ pub struct Options {
     pub buffer: usize,
     /// After how many segments an ACK is sent at once; others wait.
     pub segments_per_ack: u32,
-    /// Whether a segment that ends beyond the window is dropped whole while something is unread
-    /// (Linux 6.17), or taken (before).
-    pub strict_window: bool,
+    /// Whether this is Linux 6.1 rather than 6.18, which drops more: what ends beyond the window while something is
+    /// unread, what acknowledges bytes before the first one, a reset of a handshake that is not exact.
+    pub is_old: bool,
     /// When segments in the queue become one.
     pub coalescing: Coalescing,
 }
@@ -56,7 +62,7 @@ impl Default for Options {
             multipath: false,
             buffer: 65_535,
             segments_per_ack: 1,
-            strict_window: false,
+            is_old: false,
             coalescing: Coalescing::Never,
         }
     }
@@ -67,7 +73,10 @@ impl Default for Options {
 struct Embryo {
     client_isn: u32,
     server_isn: u32,
+    /// Which of [`SIZES`] a cookie tells of.
+    size: i32,
     is_multipath: bool,
+    has_selective_acks: bool,
     offers_cookie: bool,
     retry_at: Time,
     retries: u32,
@@ -105,7 +114,8 @@ impl Linux {
             return;
         }
         if segment.has(ACK) {
-            let finished = self.options.cookies.then(|| self.finished(segment));
+            let is_answer = self.options.cookies && !segment.has(SYN);
+            let finished = is_answer.then(|| self.finished(segment));
             match finished.flatten() {
                 Some(embryo) => self.accept(embryo, segment, now, out),
                 None => out.push(reset(segment.acknowledgment)),
@@ -115,7 +125,12 @@ impl Linux {
         if !segment.has(SYN) || segment.has(FIN) {
             return;
         }
-        let server_isn = self.next_isn;
+        let server_isn = if self.options.cookies {
+            let cookie = cookie(self.options.isn, segment.sequence, now);
+            cookie.wrapping_add_signed(size(segment))
+        } else {
+            self.next_isn
+        };
         self.next_isn = self.next_isn.wrapping_add(0x1357_9bdf);
         self.offer(segment, server_isn, now, out);
     }
@@ -125,7 +140,10 @@ impl Linux {
         let embryo = Embryo {
             client_isn: syn.sequence,
             server_isn,
+            size: size(syn),
             is_multipath: self.options.multipath && option(syn, MULTIPATH).is_some(),
+            // Without timestamps, a cookie has no room for that.
+            has_selective_acks: option(syn, SELECTIVE_ACKS).is_some() && !self.options.cookies,
             offers_cookie: self.options.fast_open && cookie.is_some_and(<[u8]>::is_empty),
             retry_at: now + SYN_ACK_RETRY,
             retries: 0,
@@ -149,13 +167,21 @@ impl Linux {
         self.embryos.push(embryo);
     }
 
-    /// The handshake that this segment finishes; for cookies its numbers must fit exactly.
+    /// The handshake that this segment finishes, of those that are in cookies. A cookie binds the sum of the client's
+    /// number and the index of its segment size, so that numbers nearby fit as well, with other sizes.
     fn finished(&self, segment: &Segment) -> Option<Embryo> {
+        let client_isn = segment.sequence.wrapping_sub(1);
         let fits = |embryo: &&Embryo| {
-            embryo.client_isn.wrapping_add(1) == segment.sequence
-                && embryo.server_isn.wrapping_add(1) == segment.acknowledgment
+            let distance = ahead(client_isn, embryo.client_isn);
+            let size = embryo.size.saturating_sub(distance);
+            segment.acknowledgment == embryo.server_isn.wrapping_add(1)
+                && (0..SIZES.len() as i32).contains(&size)
         };
-        self.embryos.iter().find(fits).copied()
+        let embryo = self.embryos.iter().find(fits)?;
+        Some(Embryo {
+            client_isn,
+            ..*embryo
+        })
     }
 
     /// A segment for the one handshake that the listener remembers.
@@ -193,7 +219,12 @@ impl Linux {
             }
             return;
         }
-        if segment.has_any(RST | SYN) {
+        if segment.has(RST) && segment.sequence != expected && !self.options.is_old {
+            return;
+        }
+        // A SYN that is the one that began it is cut off.
+        let is_other_syn = segment.has(SYN) && segment.sequence != embryo.client_isn;
+        if segment.has(RST) || is_other_syn {
             if !segment.has(RST) {
                 out.push(reset(segment.acknowledgment));
             }
@@ -221,11 +252,7 @@ impl Linux {
             self.embryos.clear();
         }
         self.waiting = None;
-        self.socket = Some(Socket::new(
-            &self.options,
-            embryo.client_isn,
-            embryo.server_isn,
-        ));
+        self.socket = Some(Socket::new(&self.options, embryo));
         self.connections.push(Connection::new(embryo.is_multipath));
     }
 
@@ -270,6 +297,9 @@ impl Linux {
         let mut options = Vec::new();
         if embryo.is_multipath {
             options.extend([MULTIPATH, 12, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        }
+        if embryo.has_selective_acks {
+            options.extend([SELECTIVE_ACKS, 2, 1, 1]);
         }
         if embryo.offers_cookie {
             options.extend([FAST_OPEN, 2 + COOKIE.len() as u8]);
@@ -340,6 +370,13 @@ impl Receiver for Linux {
     }
 }
 
+/// A SYN cookie: the same for the same SYN, for about a minute.
+fn cookie(secret: u32, client_isn: u32, now: Time) -> u32 {
+    let minute = (now.as_secs() / 64) as u32;
+    let mixed = client_isn.wrapping_add(minute.wrapping_mul(0x9e37_79b9));
+    secret.wrapping_add(mixed.wrapping_mul(0x85eb_ca6b))
+}
+
 /// What tells a client that there is no such connection.
 fn reset(sequence: u32) -> ServerPacket {
     Segment {
@@ -347,6 +384,14 @@ fn reset(sequence: u32) -> ServerPacket {
         flags: RST,
         ..Segment::default()
     }
+}
+
+/// Which of [`SIZES`] is the largest that the client can take.
+fn size(syn: &Segment) -> i32 {
+    let told = option(syn, SEGMENT_SIZE).and_then(|value| value.first_chunk());
+    let told = told.map_or(SIZES[0], |size| u16::from_be_bytes(*size));
+    let smaller = SIZES.iter().filter(|size| **size <= told).count() as i32;
+    (smaller - 1).max(0)
 }
 
 /// The value of a TCP option, if it is there.

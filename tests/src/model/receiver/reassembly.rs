@@ -65,17 +65,6 @@ impl Queue {
         let mut at = self
             .segments
             .partition_point(|one| ahead(one.sequence, new.sequence) <= 0);
-        if let Some(before) = at.checked_sub(1).map(|i| &self.segments[i])
-            && ahead(new.sequence, before.end) < 0
-        {
-            if ahead(new.end, before.end) <= 0 {
-                return;
-            }
-            if new.sequence == before.sequence {
-                at -= 1;
-                self.segments.remove(at);
-            }
-        }
         let mut before = self.segments[..at].iter_mut();
         let left = match coalescing {
             Coalescing::Never => None,
@@ -88,6 +77,17 @@ impl Queue {
             left.has_fin |= new.has_fin;
             left.payload.extend_from_slice(&new.payload);
             return;
+        }
+        if let Some(before) = at.checked_sub(1).map(|i| &self.segments[i])
+            && ahead(new.sequence, before.end) < 0
+        {
+            if ahead(new.end, before.end) <= 0 {
+                return;
+            }
+            if new.sequence == before.sequence {
+                at -= 1;
+                self.segments.remove(at);
+            }
         }
         self.segments.insert(at, new);
         self.drop_covered(at);

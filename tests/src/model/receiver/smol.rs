@@ -1,7 +1,5 @@
 //! smoltcp: another TCP, which lets the newest of overlapping segments win.
 
-mod wire;
-
 use std::collections::VecDeque;
 
 use smoltcp::{
@@ -12,11 +10,13 @@ use smoltcp::{
     wire::{HardwareAddress, IpCidr},
 };
 
-use super::{Action, Connection, End, Receiver};
+use super::{Action, Connection, End, Receiver, wire};
 use crate::{
     frame::{ACK, FIN},
     model::segment::{Segment, ServerPacket, Time, ahead},
 };
+
+const CLIENT_PORT: u16 = 40_000;
 
 /// A host that runs smoltcp.
 pub struct Smol {
@@ -123,7 +123,9 @@ impl Receiver for Smol {
         if packet.has(FIN) && ahead(packet.sequence.wrapping_add(packet.len()), self.edge) > 0 {
             packet.flags &= !FIN;
         }
-        self.device.arrived.push_back(wire::build(&packet));
+        self.device
+            .arrived
+            .push_back(wire::build(&packet, CLIENT_PORT));
         self.run(now, out);
     }
 

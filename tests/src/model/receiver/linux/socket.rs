@@ -7,7 +7,7 @@ use super::{
         Action, Connection, End,
         reassembly::{Queue, Queued},
     },
-    Options,
+    Embryo, Options,
 };
 use crate::{
     frame::{ACK, FIN, RST, SYN, URG},
@@ -23,6 +23,7 @@ const MAX_WINDOW: i32 = 65_535;
 #[derive(Debug)]
 pub(super) struct Socket {
     options: Options,
+    has_selective_acks: bool,
     /// What is expected next.
     next: u32,
     /// What was expected when the last ACK was sent.
@@ -33,9 +34,10 @@ pub(super) struct Socket {
     /// Bytes in order that the application has not read.
     unread: usize,
     is_paused: bool,
-    /// Urgent bytes, which the application does not read.
-    urgent: Vec<u32>,
-    /// What the client has acknowledged, and what was sent.
+    /// The urgent byte, which the application does not read.
+    urgent: Option<u32>,
+    /// The first byte sent, what the client has acknowledged, and what was sent.
+    first: u32,
     una: u32,
     sent: u32,
     /// Segments since the last ACK, and until when that may wait.
@@ -52,18 +54,20 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(options: &Options, client_isn: u32, server_isn: u32) -> Self {
-        let next = client_isn.wrapping_add(1);
-        let sent = server_isn.wrapping_add(1);
+    pub(super) fn new(options: &Options, embryo: &Embryo) -> Self {
+        let next = embryo.client_isn.wrapping_add(1);
+        let sent = embryo.server_isn.wrapping_add(1);
         let mut socket = Self {
             options: options.clone(),
+            has_selective_acks: embryo.has_selective_acks,
             next,
             acked: next,
             edge: next,
             queue: Queue::default(),
             unread: 0,
             is_paused: false,
-            urgent: Vec::new(),
+            urgent: None,
+            first: sent,
             una: sent,
             sent,
             unacked: 0,
@@ -98,16 +102,14 @@ impl Socket {
         if !segment.has_any(ACK | RST | SYN) {
             return;
         }
-        if !self.is_in_window(segment) {
-            if !segment.has(RST) {
-                self.ack(out);
-            }
+        if !self.is_in_window(segment) && !segment.has(RST) {
+            self.ack(out);
             return;
         }
         if segment.has(RST) {
             if self.is_exact(segment.sequence) {
                 self.kill(connection, now);
-            } else {
+            } else if self.is_in_window(segment) {
                 self.ack(out);
             }
             return;
@@ -117,7 +119,12 @@ impl Socket {
             return;
         }
         let progress = ahead(segment.acknowledgment, self.una);
-        if ahead(segment.acknowledgment, self.sent) > 0 || progress < -MAX_WINDOW {
+        let oldest = if self.options.is_old {
+            -MAX_WINDOW
+        } else {
+            ahead(self.first, self.una).max(-MAX_WINDOW)
+        };
+        if ahead(segment.acknowledgment, self.sent) > 0 || progress < oldest {
             self.ack(out);
             return;
         }
@@ -210,14 +217,14 @@ impl Socket {
         let end = segment.sequence.wrapping_add(segment.len());
         ahead(segment.end(), self.acked) >= 0
             && ahead(segment.sequence, edge) <= 0
-            && (!self.options.strict_window || self.unread == 0 || ahead(end, edge) <= 0)
+            && (self.options.is_old || self.unread == 0 || ahead(end, edge) <= 0)
     }
 
     /// Whether a reset with this number counts; else it is challenged.
     fn is_exact(&self, sequence: u32) -> bool {
         sequence == self.next
             || self.client_fin && sequence == self.next.wrapping_sub(1)
-            || self.queue.end() == Some(sequence)
+            || self.has_selective_acks && self.queue.end() == Some(sequence)
     }
 
     /// `tcp_check_urg`: the pointer points behind the urgent byte.
@@ -227,8 +234,9 @@ impl Socket {
         }
         let offset = u32::from(segment.urgent.saturating_sub(1));
         let at = segment.sequence.wrapping_add(offset);
-        if ahead(at, self.next) >= 0 {
-            self.urgent.push(at);
+        let is_newer = self.urgent.is_none_or(|urgent| ahead(at, urgent) > 0);
+        if ahead(at, self.next) >= 0 && is_newer {
+            self.urgent = Some(at);
         }
     }
 
@@ -248,7 +256,8 @@ impl Socket {
             self.ack(out);
             return;
         }
-        if self.is_orphan && !segment.is_empty() {
+        // Data behind a FIN, or for nobody.
+        if (self.client_fin || self.is_orphan) && !segment.is_empty() {
             self.abort(connection, now, out);
             return;
         }
@@ -301,15 +310,15 @@ impl Socket {
         }
         // An application that has closed its socket reads nothing.
         if !self.is_orphan {
-            let mut from = 0;
-            for (i, _) in new.iter().enumerate() {
-                let at = self.next.wrapping_add(i as u32);
-                if self.urgent.contains(&at) {
-                    connection.deliver(&new[from..i], now);
-                    from = i + 1;
+            let urgent = self.urgent.map(|at| at.wrapping_sub(self.next) as usize);
+            match urgent.filter(|urgent| *urgent < new.len()) {
+                None => connection.deliver(new, now),
+                Some(urgent) => {
+                    connection.deliver(&new[..urgent], now);
+                    connection.deliver(&new[urgent + 1..], now);
+                    self.urgent = None;
                 }
             }
-            connection.deliver(&new[from..], now);
         }
         self.next = segment.end;
         if segment.has_fin {

@@ -4,14 +4,14 @@ use std::net::Ipv4Addr;
 
 use crate::model::segment::Segment;
 
-pub(super) const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
+const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
 pub(super) const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub(super) const PORT: u16 = 8080;
-const CLIENT_PORT: u16 = 40_000;
 
 const HEADER: usize = 20;
 
-pub(super) fn build(segment: &Segment) -> Vec<u8> {
+/// A packet from the client, from that port of its.
+pub(super) fn build(segment: &Segment, client_port: u16) -> Vec<u8> {
     let tcp_len = HEADER + segment.options.len() + segment.payload.len();
     let total = u16::try_from(HEADER + tcp_len).expect("it fits in a packet");
     let mut packet = Vec::with_capacity(usize::from(total));
@@ -23,7 +23,7 @@ pub(super) fn build(segment: &Segment) -> Vec<u8> {
     let checksum = !sum(&packet, 0);
     packet[10..12].copy_from_slice(&checksum.to_be_bytes());
 
-    packet.extend(CLIENT_PORT.to_be_bytes());
+    packet.extend(client_port.to_be_bytes());
     packet.extend(PORT.to_be_bytes());
     packet.extend(segment.sequence.to_be_bytes());
     packet.extend(segment.acknowledgment.to_be_bytes());
@@ -43,6 +43,15 @@ pub(super) fn build(segment: &Segment) -> Vec<u8> {
     packet
 }
 
+/// The port of the client that a packet is for, if it is TCP over IPv4.
+pub(super) fn client_port(packet: &[u8]) -> Option<u16> {
+    let is_tcp = packet.first()? >> 4 == 4 && *packet.get(9)? == 6;
+    let tcp = packet.get(usize::from(packet[0] & 15) * 4..)?;
+    let port = tcp.get(2..)?.first_chunk()?;
+    is_tcp.then_some(u16::from_be_bytes(*port))
+}
+
+/// A segment of the server, out of a whole packet.
 pub(super) fn parse(packet: &[u8]) -> Segment {
     let tcp = &packet[usize::from(packet[0] & 15) * 4..];
     let be16 = |at: usize| u16::from_be_bytes([tcp[at], tcp[at + 1]]);
