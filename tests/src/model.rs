@@ -6,6 +6,7 @@
 //! alone reproduces it.
 
 pub mod attack;
+pub mod cases;
 pub mod check;
 pub mod guard;
 pub mod guards;

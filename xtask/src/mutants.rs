@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// How long the unchanged guards are looked at first, which must not be found wrong
     #[arg(long, default_value_t = 20)]
     sane: u64,
+    /// Print what finds a mutant as a line for `tests/model/cases.txt`
+    #[arg(long)]
+    save: bool,
     /// Only look whether each can be applied
     #[arg(long)]
     check: bool,
@@ -63,7 +66,7 @@ pub(crate) fn mutants(args: &Args) -> Result<ExitCode> {
     subjects.dedup();
     for subject in subjects {
         let found = run(&copy, subject, args.sane, args.threads)?;
-        if let Some(how) = found {
+        if let Some(Found { how, .. }) = found {
             bail!("{} is wrong without any change: {how}", subject.guard);
         }
     }
@@ -76,7 +79,12 @@ pub(crate) fn mutants(args: &Args) -> Result<ExitCode> {
             .with_context(|| mutant.name.clone())?;
         let taken = start.elapsed().as_secs_f64();
         match found {
-            Some(how) => println!("found   {:40} {taken:5.1} s  {how}", mutant.name),
+            Some(found) => {
+                println!("found   {:40} {taken:5.1} s  {}", mutant.name, found.how);
+                if args.save {
+                    println!("{}", found.case);
+                }
+            }
             None => {
                 println!("MISSED  {:40} {taken:5.1} s", mutant.name);
                 missed.push(&mutant.name);
@@ -95,8 +103,15 @@ pub(crate) fn mutants(args: &Args) -> Result<ExitCode> {
     })
 }
 
+/// What a simulation has found.
+struct Found {
+    how: String,
+    /// As a line for the cases.
+    case: String,
+}
+
 /// Runs the simulation on the copy; what it found, if anything.
-fn run(copy: &Copy, subject: &Subject, seconds: u64, threads: usize) -> Result<Option<String>> {
+fn run(copy: &Copy, subject: &Subject, seconds: u64, threads: usize) -> Result<Option<Found>> {
     let mut cargo = copy.cargo();
     let built = simulate::build(cargo.arg("--quiet"))
         .stdout(Stdio::null())
@@ -113,17 +128,25 @@ fn run(copy: &Copy, subject: &Subject, seconds: u64, threads: usize) -> Result<O
         .args(["--guard", &subject.guard])
         .args(["--seconds", &seconds.to_string()])
         .args(["--threads", &threads.to_string()])
-        .args(["--count", &u64::MAX.to_string()]);
+        .args(["--count", &u64::MAX.to_string()])
+        .arg("--save");
     if let Some(only) = &subject.only {
         simulation.args(["--only", only]);
     }
     let output = simulation.output().context("cannot run the simulation")?;
     let told = String::from_utf8_lossy(&output.stdout);
-    let last = told.lines().last().unwrap_or_default().to_owned();
+    let mut last = told.lines().rev();
+    let mut last = || last.next().unwrap_or_default().to_owned();
     match output.status.code() {
         Some(0) => Ok(None),
-        Some(FOUND) => Ok(Some(last)),
-        Some(PANICKED) => Ok(Some("it panicked".into())),
+        Some(FOUND) => Ok(Some(Found {
+            how: last(),
+            case: last(),
+        })),
+        Some(PANICKED) => Ok(Some(Found {
+            how: "it panicked".into(),
+            case: String::new(),
+        })),
         _ => bail!(
             "the simulation failed ({}):\n{}",
             output.status,

@@ -14,6 +14,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 use token_agent_tests::model::{
+    cases::cases,
     check::Judges,
     guards::{GUARDS, Make},
     schedule::{Kind, Outcome, Schedule},
@@ -47,9 +48,18 @@ struct Args {
     /// Only schedules of this kind
     #[arg(long)]
     only: Option<Only>,
+    /// Let no stream begin with other bytes than its client's, either, as SYN cookies allow it
+    #[arg(long)]
+    starts: bool,
     /// Compare the time that honest clients take with that without a guard
     #[arg(long)]
     compare: bool,
+    /// The only schedule: one of those in `tests/model/cases.txt`
+    #[arg(long, conflicts_with = "seed")]
+    case: Option<String>,
+    /// Print a schedule that fails as a line for `tests/model/cases.txt`
+    #[arg(long)]
+    save: bool,
     /// Tell what happens
     #[arg(long, short)]
     verbose: bool,
@@ -108,8 +118,14 @@ fn main() -> ExitCode {
 
 fn simulate(args: &Args) -> Result<ExitCode> {
     let make = args.guard()?;
+    if let Some(name) = &args.case {
+        let mut cases = cases()?.into_iter();
+        let case = cases.find(|case| case.name == *name);
+        let case = case.with_context(|| format!("there is no case {name}"))?;
+        return one(args, make, name, case.schedule, true);
+    }
     if let Some(seed) = args.seed {
-        return Ok(one(args, make, seed));
+        return seeded(args, make, seed);
     }
     let start = Instant::now();
     let total = Mutex::new(Total::default());
@@ -127,7 +143,7 @@ fn simulate(args: &Args) -> Result<ExitCode> {
     let Some(seed) = total.failed else {
         return Ok(ExitCode::SUCCESS);
     };
-    Ok(one(args, make, seed))
+    seeded(args, make, seed)
 }
 
 fn work(
@@ -144,6 +160,7 @@ fn work(
         .find(|(name, _)| *name == "pass-all")
         .map(|(_, make)| make());
     let mut judges = Judges::new();
+    judges.looks_at_starts = args.starts;
     let mut mine = Total::default();
     let limit = args.seconds.map(Duration::from_secs);
     while !is_over.load(Ordering::Relaxed) {
@@ -243,12 +260,24 @@ fn report(total: &Total, elapsed: Duration) {
     }
 }
 
+fn seeded(args: &Args, make: Make, seed: u64) -> Result<ExitCode> {
+    let schedule = Schedule::new(args.kind(seed), seed);
+    let is_thorough = Schedule::is_thorough(seed);
+    one(args, make, &format!("seed {seed}"), schedule, is_thorough)
+}
+
 /// Runs a single schedule, and shows why it fails.
-fn one(args: &Args, make: Make, seed: u64) -> ExitCode {
+fn one(
+    args: &Args,
+    make: Make,
+    name: &str,
+    mut schedule: Schedule,
+    is_thorough: bool,
+) -> Result<ExitCode> {
     let mut guard = make();
     let mut judges = Judges::new();
-    judges.is_thorough = Schedule::is_thorough(seed);
-    let mut schedule = Schedule::new(args.kind(seed), seed);
+    judges.is_thorough = is_thorough;
+    judges.looks_at_starts = args.starts;
     let mut trace = Trace::kept();
     let mut outcome = schedule.run(&mut *guard, &judges, &mut trace);
     if outcome.violation.is_some() && !args.whole {
@@ -260,15 +289,15 @@ fn one(args: &Args, make: Make, seed: u64) -> ExitCode {
         if args.verbose {
             show(&schedule, &trace);
         }
-        println!(
-            "seed {seed}: all is well, {} requests served",
-            outcome.served
-        );
-        return ExitCode::SUCCESS;
+        println!("{name}: all is well, {} requests served", outcome.served);
+        return Ok(ExitCode::SUCCESS);
     };
     show(&schedule, &trace);
-    println!("seed {seed}: {violation}");
-    ExitCode::FAILURE
+    if args.save {
+        println!("name-it {}", serde_json::to_string(&schedule)?);
+    }
+    println!("{name}: {violation}");
+    Ok(ExitCode::FAILURE)
 }
 
 fn show(schedule: &Schedule, trace: &Trace) {

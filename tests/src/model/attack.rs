@@ -7,17 +7,23 @@ pub(super) use generate::host;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     check::{Judges, Violation},
     guard::{Guard, Policy},
     plan::Plan,
+    receiver::Receiver,
     segment::{Segment, ahead},
     world::{Counts, Deed, Fate, Host, Trace, World},
 };
 use crate::frame::{ACK, SYN};
 
+/// No version of a plan differs so early.
+const START: usize = 5;
+
 /// A schedule: all that is to happen.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Attack {
     /// The server.
     pub host: Host,
@@ -32,16 +38,17 @@ pub struct Attack {
 }
 
 /// Something that happens.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Step {
     /// How long after the one before.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub wait: Duration,
     /// What.
     pub event: Event,
 }
 
 /// See [`Step`].
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Event {
     /// The attacker sends a segment.
     Send(Crafted),
@@ -49,33 +56,44 @@ pub enum Event {
     Application(Deed),
 }
 
+/// As an acknowledgment: of the SYN-ACK and nothing more, as if it were the handshake's end.
+pub const SYN_ACK_ALONE: i32 = i32::MIN;
+
 /// A segment, in terms of its connection.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Crafted {
     /// Of which of the attempts.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub attempt: usize,
     /// Where it starts.
     pub at: Place,
     /// How many bytes it carries.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub len: usize,
     /// Of which version of the plan; see [`Plan::text`].
+    #[serde(default, skip_serializing_if = "is_default")]
     pub version: u32,
     /// Its flags.
     pub flags: u8,
-    /// How far its acknowledgment number is from the right one.
+    /// How far its acknowledgment number is from the right one; or [`SYN_ACK_ALONE`].
+    #[serde(default, skip_serializing_if = "is_default")]
     pub acknowledgment: i32,
     /// Urgent pointer.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub urgent: u16,
     /// TCP options.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub options: Vec<u8>,
     /// What becomes of it behind the guard.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub fate: Fate,
     /// What becomes of the packets sent because of it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub replies: Fate,
 }
 
 /// Where a segment starts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Place {
     /// So far from the stream's first byte; the SYN is at -1.
     Stream(i64),
@@ -122,9 +140,41 @@ impl Attack {
         }
         let last = world.now + Duration::from_secs(1);
         world.advance(last);
-        let result = judges.look(&*world.receiver, &world.application, &self.policy);
+        let result = judges
+            .look(&*world.receiver, &world.application, &self.policy)
+            .and_then(|served| {
+                if judges.looks_at_starts {
+                    self.look_at_starts(&*world.receiver)?;
+                }
+                Ok(served)
+            });
         *trace = std::mem::take(&mut world.trace);
         (world.counts, result)
+    }
+
+    /// Whether streams begin where the client's does: a guard and a server that disagree on that disagree on
+    /// the first request, if only on its method.
+    fn look_at_starts(&self, receiver: &dyn Receiver) -> Result<(), Violation> {
+        // With other SYNs, the same place in the sequence space is another one in the stream.
+        let is_other_syn = |step: &Step| match &step.event {
+            Event::Send(crafted) => {
+                crafted.flags & SYN != 0 && !matches!(crafted.at, Place::Stream(-1))
+            }
+            Event::Application(_) => false,
+        };
+        if self.isns.len() > 1 || self.steps.iter().any(is_other_syn) {
+            return Ok(());
+        }
+        for connection in receiver.connections() {
+            let length = connection.stream.len().min(START);
+            let start = &connection.stream[..length];
+            if start != self.plan.text(0, length, 0) {
+                return Err(Violation::Shifted {
+                    start: start.to_vec(),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn learn(&self, world: &mut World<'_>, known: &mut [Known]) {
@@ -171,7 +221,10 @@ impl Attack {
                 0
             } else {
                 let right = known.server.wrapping_add(known.received);
-                right.wrapping_add_signed(crafted.acknowledgment)
+                match crafted.acknowledgment {
+                    SYN_ACK_ALONE => known.server,
+                    off => right.wrapping_add_signed(off),
+                }
             },
             flags: crafted.flags,
             window: u16::MAX,
@@ -186,4 +239,8 @@ impl Attack {
             is_corrupt: false,
         }
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -30,6 +30,11 @@ pub enum Violation {
     },
     /// Data came by Multipath TCP, where sequence numbers mean something else.
     Multipath,
+    /// A stream does not begin with what its client sent first.
+    Shifted {
+        /// With what it begins.
+        start: Vec<u8>,
+    },
     /// An honest client's bytes reached the application otherwise than it had sent them.
     Changed {
         /// Where they differ.
@@ -71,6 +76,9 @@ impl fmt::Display for Violation {
                 )
             }
             Self::Multipath => f.write_str("data came by Multipath TCP"),
+            Self::Shifted { start } => {
+                write!(f, "a stream begins with \"{}\"", start.escape_ascii())
+            }
             Self::Changed { at } => write!(f, "an honest stream was changed at byte {at}"),
             Self::Starved { delivered, of } => {
                 write!(
@@ -88,6 +96,8 @@ pub struct Judges {
     parsers: Vec<Box<dyn Parser + Send + Sync>>,
     /// Whether hyper is asked, too, which takes its time.
     pub is_thorough: bool,
+    /// Whether a stream must begin with what its client sent first: SYN cookies make that a promise of its own.
+    pub looks_at_starts: bool,
 }
 
 impl Judges {
@@ -97,6 +107,7 @@ impl Judges {
         Self {
             parsers: parsers(),
             is_thorough: false,
+            looks_at_starts: false,
         }
     }
 

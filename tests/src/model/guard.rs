@@ -1,5 +1,7 @@
 //! What is tried out: the interface of a guard that watches both directions of a connection.
 
+use serde::{Deserialize, Serialize};
+
 use super::segment::{Segment, ServerPacket, Time};
 
 /// A guard of one client's port: everything between it and the server goes through here.
@@ -34,7 +36,8 @@ pub enum Verdict {
 }
 
 /// Which tokens are valid when, and what the service allows.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// When [`ENDING`] is revoked; never if `None`.
     pub ends: Option<Time>,

@@ -14,6 +14,9 @@ use super::guard::Guard;
 /// Makes a guard.
 pub type Make = fn() -> Box<dyn Guard>;
 
+/// Those that must withstand every schedule.
+pub const RIGHT: [&str; 2] = ["hold", "stream"];
+
 /// The guards that can be tried out, by name.
 pub const GUARDS: [(&str, Make); 4] = [
     ("hold", || Box::new(ReassembleAndHold::default())),

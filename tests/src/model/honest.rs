@@ -10,6 +10,7 @@ use std::{
 };
 
 use sender::{Habits, Sender};
+use serde::{Deserialize, Serialize};
 
 use super::{
     attack::host,
@@ -29,7 +30,7 @@ const LIMIT: Time = Duration::from_secs(600);
 const TICK: Duration = Duration::from_millis(20);
 
 /// A schedule.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Honest {
     /// The server.
     pub host: Host,
@@ -48,7 +49,7 @@ pub struct Honest {
 }
 
 /// What happens to one packet.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Fault {
     /// Which one, of those its side sends.
     pub packet: usize,
@@ -57,7 +58,7 @@ pub struct Fault {
 }
 
 /// See [`Fault`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum FaultKind {
     /// The client's packet, between the client and the guard.
     Before(Fate),

@@ -4,17 +4,22 @@
 //! pieces of another: a revoked token for a valid one, a request for a body, another length.
 
 mod requests;
+mod text;
+
+use serde::{Deserialize, Serialize};
 
 use super::random::Random;
 
 /// A stream in its versions.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Plan {
     /// The first version.
+    #[serde(with = "text")]
     pub bytes: Vec<u8>,
     /// Where others differ; they may overlap.
     pub sites: Vec<Site>,
     /// Where it may matter how the stream is cut.
+    #[serde(default)]
     pub marks: Vec<usize>,
 }
 
@@ -28,11 +33,12 @@ pub enum Favourite {
 }
 
 /// A place where versions differ.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Site {
     /// Where it starts.
     pub at: usize,
     /// What another version has there.
+    #[serde(with = "text")]
     pub other: Vec<u8>,
 }
 

@@ -14,6 +14,8 @@ pub use linux::{Linux, Options};
 pub use reassembly::Coalescing;
 pub use smol::Smol;
 
+use serde::{Deserialize, Serialize};
+
 use super::segment::{Segment, ServerPacket, Time};
 
 /// A server's TCP with one listening socket, spoken to by one client from one port.
@@ -46,7 +48,7 @@ pub trait Receiver {
 }
 
 /// What an application does with its socket.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Action {
     /// Reads all there is, after it was [`Pause`](Self::Pause)d, and goes on doing so.
     Read,
@@ -61,3 +63,6 @@ pub enum Action {
     /// Closes it at once (`SO_LINGER` with zero).
     Abort,
 }
+
+#[cfg(test)]
+mod tests;

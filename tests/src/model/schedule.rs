@@ -1,5 +1,7 @@
 //! What a seed stands for, and how little of it is needed to show what went wrong.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     attack::Attack,
     check::{Judges, Violation},
@@ -25,7 +27,7 @@ pub enum Kind {
 }
 
 /// A schedule.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub enum Schedule {
     /// See [`Attack`].
     Attack(Box<Attack>),

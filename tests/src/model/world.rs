@@ -6,6 +6,7 @@ mod trace;
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 pub use application::{Application, Deed, Turn};
+use serde::{Deserialize, Serialize};
 pub use trace::Trace;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
 };
 
 /// A server's TCP and its settings.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Host {
     /// See [`Linux`].
     Linux(Options),
@@ -38,7 +39,7 @@ impl Host {
 }
 
 /// What the network behind the guard does to a segment, or to a packet before the guard's witness.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Fate {
     /// It arrives.
     #[default]
@@ -148,15 +149,15 @@ impl<'a> World<'a> {
         };
         match fate {
             Fate::Arrives | Fate::Corrupt => self.arrive(&segment, replies),
-            Fate::Twice => {
-                self.arrive(&segment, replies);
-                self.arrive(&segment, replies);
-            }
             Fate::Lost => {}
             // From a cookie the server would make a connection anew, of whatever comes first, though the one it
             // belongs to is over: with a segment that was judged before that. Between guard and server there
             // is no such time, on one host.
-            Fate::Late(_) if self.keeps_cookies => self.arrive(&segment, replies),
+            Fate::Late(_) | Fate::Twice if self.keeps_cookies => self.arrive(&segment, replies),
+            Fate::Twice => {
+                self.arrive(&segment, replies);
+                self.arrive(&segment, replies);
+            }
             Fate::Late(delay) => self.delay(delay, segment, Travelling::ToServer),
         }
     }

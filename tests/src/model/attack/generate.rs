@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Attack, Crafted, Event, Place, Step};
+use super::{Attack, Crafted, Event, Place, SYN_ACK_ALONE, Step};
 use crate::{
     frame::{ACK, FIN, RST, SYN, URG},
     model::{
@@ -238,6 +238,13 @@ impl Generator {
     fn finish(&mut self) {
         let version = self.version();
         let (faults, versions) = (self.taste.faults, self.taste.versions);
+        // From the start, in case that there is another server now.
+        if self.taste.theme == Theme::Reuse && self.random.percent(30) {
+            let mut first = self.crafted(Place::Stream(0), 200);
+            first.acknowledgment = SYN_ACK_ALONE;
+            first.version = version;
+            self.push(first);
+        }
         self.taste.versions = 0;
         self.taste.forgery = 0;
         self.taste.faults = faults / 4;
@@ -271,6 +278,9 @@ impl Generator {
             let len = self.length(start);
             self.crafted(Place::Stream(start as i64), len)
         };
+        if self.taste.theme == Theme::Reuse && self.random.percent(20) {
+            crafted.acknowledgment = SYN_ACK_ALONE;
+        }
         if self.random.percent(self.taste.forgery) {
             self.forge(&mut crafted);
         } else if self.random.percent(3) {
@@ -341,7 +351,7 @@ impl Generator {
         if self.random.percent(50) {
             return 1 << self.random.below(sites);
         }
-        self.random.next() as u32
+        self.random.next() as u32 & u32::MAX >> (u32::BITS as usize - sites)
     }
 
     fn fate(&mut self, percent: usize) -> Fate {

@@ -179,13 +179,13 @@ impl Connection {
                 && ahead(segment.sequence, self.client) == next as i32;
             return is_last.then_some(0);
         }
-        let old = self.acked as i32 - ahead(segment.sequence, self.client);
+        let old = self.acked as i64 - i64::from(ahead(segment.sequence, self.client));
         if segment.has(RST) {
             let passes = segment.space() == 0;
             self.is_dead |= passes;
             return passes.then_some(0);
         }
-        if old >= segment.space() as i32 || segment.space() == 0 {
+        if old >= i64::from(segment.space()) || segment.space() == 0 {
             return Some(segment.space());
         }
         let old = usize::try_from(old).ok()?;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     frame::{ACK, FIN, RST, SYN},
     model::{
@@ -22,7 +24,7 @@ const SYN_RTO: Duration = Duration::from_secs(1);
 const DUPLICATES: u32 = 3;
 
 /// How a client sends.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a habit of its own")]
 pub struct Habits {
     /// Its initial sequence number.

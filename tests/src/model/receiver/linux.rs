@@ -7,6 +7,7 @@ mod socket;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use socket::Socket;
 
 use super::{Action, Coalescing, Connection, Receiver};
@@ -32,7 +33,8 @@ const COOKIE: [u8; 4] = *b"biscuit!".first_chunk().expect("it is longer");
 const SYN_ACK_RETRY: Duration = Duration::from_secs(1);
 
 /// What differs from host to host.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// The first connection's initial sequence number; later ones differ.
     pub isn: u32,

@@ -3,6 +3,8 @@
 //! In-order data beats queued data; of queued segments the one that starts earlier
 //! wins, at equal start the longer, at equal range the first.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::segment::ahead;
 
 /// A segment in the queue.
@@ -18,7 +20,7 @@ pub(super) struct Queued {
 
 /// When a segment becomes part of one that ends where it begins. In Linux that depends on how its
 /// bytes lie in memory, and on the shape of a tree.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Coalescing {
     /// It does not.
     #[default]

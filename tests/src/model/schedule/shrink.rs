@@ -13,10 +13,10 @@ use crate::{
 };
 
 /// Changes to each step, besides its removal.
-const STEP_CHANGES: usize = 9;
+const STEP_CHANGES: usize = 10;
 
 /// Changes to the rest.
-const OTHER_CHANGES: usize = 5;
+const OTHER_CHANGES: usize = 9;
 
 #[expect(clippy::option_option, reason = "the end, or nothing here")]
 pub(super) fn attack(attack: &Attack, change: usize) -> Option<Option<Attack>> {
@@ -34,7 +34,11 @@ pub(super) fn attack(attack: &Attack, change: usize) -> Option<Option<Attack>> {
             1 => changed.host = simpler(&attack.host),
             2 => changed.policy.ends = None,
             3 => changed.policy.websocket = false,
-            _ => changed.isns[0] = 1_000,
+            4 => changed.isns[0] = 1_000,
+            5 => changed.plan.marks.clear(),
+            6 => drop(changed.plan.sites.pop()),
+            7 => changed.plan.bytes.truncate(attack.plan.bytes.len() / 2),
+            _ => changed.plan.bytes.truncate(attack.plan.bytes.len() * 7 / 8),
         }
         return Some((changed != *attack).then_some(changed));
     }
@@ -58,7 +62,8 @@ fn simplify(crafted: &mut Crafted, change: usize) {
         6 => crafted.version = 0,
         7 => crafted.options.clear(),
         // One site less.
-        _ => crafted.version &= crafted.version.wrapping_sub(1),
+        8 => crafted.version &= crafted.version.wrapping_sub(1),
+        _ => crafted.version ^= crafted.version.checked_ilog2().map_or(0, |bit| 1 << bit),
     }
 }
 

@@ -1,12 +1,14 @@
 //! The application behind the server's TCP: what it says, and when it reads its stream otherwise.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{
     parsers::{Naive, Parser as _, ServedRequest},
     receiver::{Action, Receiver},
 };
 
 /// What an application does.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Deed {
     /// Something with its socket that has nothing to do with HTTP.
     Socket(Action),
@@ -19,7 +21,7 @@ pub enum Deed {
     Refuse,
     /// Upgrades the connection, if its last request asks for it: what follows is no HTTP.
     Upgrade,
-    /// Says that it does, and goes on reading requests.
+    /// Says that it does though nobody asks for it, as far as it has read and is on its way, and goes on reading requests.
     PretendUpgrade,
 }
 
@@ -39,6 +41,9 @@ pub struct Application {
     turns: Vec<Vec<Turn>>,
     /// How many connections there were when it last said that it would write no more.
     mute: usize,
+    /// The same of when it last stopped reading, if it has not begun again: then it may have been asked for more than
+    /// it knows.
+    paused: usize,
 }
 
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -68,7 +73,9 @@ impl Application {
             Deed::Socket(action) => {
                 match action {
                     Action::Shutdown | Action::Close | Action::Abort => self.mute = number + 1,
-                    Action::Read | Action::Pause | Action::Write(_) => {}
+                    Action::Pause => self.paused = number + 1,
+                    Action::Read => self.paused = 0,
+                    Action::Write(_) => {}
                 }
                 return Some(action.clone());
             }
@@ -80,7 +87,7 @@ impl Application {
                 let asked = self
                     .last(number, stream)
                     .is_some_and(|(_, head)| head.contains("\nupgrade: websocket\r"));
-                if asked {
+                if asked || !is_quiet || self.paused > number {
                     return None;
                 }
                 UPGRADE
