@@ -190,12 +190,9 @@ fn admits(work: &Work, slot: *mut Slot, now: u64) -> bool {
     // SAFETY: a slot is a map's value.
     let slot = unsafe { &mut *slot };
     let now = ticks(now);
+    let seen = slot.witness.seen();
     let admits = slot.connection.key == work.segment.flow
-        && slot.connection.is_open()
-        && slot
-            .connection
-            .admit(&work.segment, &slot.witness.seen(), now)
-            .is_ok();
+        && slot.connection.lets_pass(&work.segment, &seen, now);
     if admits {
         slot.connection.touch(now);
     }

@@ -96,12 +96,49 @@ fn a_senders_syn_fin_and_rst_begin_nothing_anew() -> Result<()> {
         let (first, rest) = head.split_at(head.len() - 4);
         assert_eq!(it.send(0, first)?, PASSED);
         assert_eq!(it.send_with(SYN, 500, "")?, PASSED);
-        assert_eq!(it.send_with(RST, 5_000, "")?, PASSED);
+        assert_eq!(it.send_with(RST, 5_000, "")?, dropped(Reason::BadPacket));
         assert_eq!(it.send(len(first), rest)?, dropped(Reason::Revoked));
         assert_eq!(
             it.send(len(first), bearer("good"))?,
             dropped(Reason::DuplicateCredential)
         );
+        Ok(())
+    })
+}
+
+#[test]
+fn nothing_passes_with_which_syn_cookies_would_begin_elsewhere() -> Result<()> {
+    on_a_connection(|it| {
+        let head = bearer("good");
+        let early = dropped(Reason::OutOfOrder);
+        assert_eq!(it.send(0, &head[..4])?, PASSED);
+        for near in 1..=3 {
+            let rest = &head[near as usize..];
+            assert_eq!(it.send(near, rest)?, early, "{near}");
+            assert_eq!(it.send_with(ACK, near, "")?, early, "{near}");
+            let far = near.wrapping_neg();
+            assert_eq!(it.send(far, "?")?, dropped(Reason::BadPacket), "-{near}");
+        }
+        assert_eq!(it.send_with(ACK, 4, "")?, PASSED);
+        // One who asks whether the server lives.
+        assert_eq!(it.send_with(ACK, u32::MAX, "")?, PASSED);
+        it.ack(1)?;
+        assert_eq!(it.send(1, &head[1..])?, ALLOWED);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_a_server_had_that_has_closed_is_not_sent_again() -> Result<()> {
+    on_a_connection(|it| {
+        let head = bearer("good");
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        it.ack(len(&head))?;
+        assert_eq!(it.send(20, &head[20..])?, PASSED);
+        it.server(FIN | ACK, 0, len(&head), "")?;
+        assert_eq!(it.send(20, &head[20..])?, dropped(Reason::BadPacket));
+        assert_eq!(it.send(20, "")?, PASSED);
+        assert_eq!(it.send_with(FIN | ACK, len(&head), "")?, PASSED);
         Ok(())
     })
 }
@@ -152,6 +189,9 @@ fn a_head_may_come_in_any_number_of_segments() -> Result<()> {
                     dropped(Reason::Revoked)
                 };
                 assert_eq!(it.send(at + i as u32, &head[i..=i])?, expected, "byte {i}");
+                if at == 0 && i == 0 {
+                    it.ack(1)?;
+                }
             }
             at += len(&head);
         }
@@ -201,7 +241,7 @@ fn what_was_not_acknowledged_is_repeated_as_it_was() -> Result<()> {
         assert_eq!(it.send(50, &head[50..])?, ALLOWED);
         // In other cuts, and with more behind it.
         assert_eq!(it.send(13, &head[13..60])?, PASSED);
-        assert_eq!(it.send(1, head[1..].to_owned() + &bearer("good"))?, ALLOWED);
+        assert_eq!(it.send(5, head[5..].to_owned() + &bearer("good"))?, ALLOWED);
         let mut other = head.clone();
         other.replace_range(60..61, "?");
         assert_eq!(it.send(0, other)?, dropped(Reason::ChangedRetransmission));
@@ -258,7 +298,8 @@ fn what_could_not_be_kept_is_not_repeated() -> Result<()> {
 fn single_bytes_are_kept_together() -> Result<()> {
     on_a_connection(|it| {
         let head = bearer("good");
-        for i in 0..head.len() {
+        assert_eq!(it.send(0, &head[..4])?, PASSED);
+        for i in 4..head.len() {
             assert!(it.send(i as u32, &head[i..=i])?.is_ok());
         }
         assert_eq!(it.send(0, head.as_str())?, PASSED);

@@ -73,6 +73,10 @@ pub(super) mod flag {
     pub(in crate::stream) const EXPECT: u32 = 1 << 4;
 }
 
+/// By as many bytes a segment may stand off and still fit a SYN cookie, which binds the sum of the client's number
+/// and an index of four segment sizes.
+const COOKIE_SLACK: i64 = 3;
+
 /// What is known of one connection.
 #[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
 #[repr(C)]
@@ -375,7 +379,7 @@ impl Connection {
         if self.is_overdue(seen.acked, now) {
             return Err(Reason::Undelivered);
         }
-        if self.has_changed_unasked(seen.answer()) {
+        if self.has_changed_unasked(seen.answer(), seen.acked) {
             return Err(Reason::UpgradeRefused);
         }
         // A segment that acknowledges what was never sent is dropped by the server, too
@@ -401,13 +405,14 @@ impl Connection {
     /// Whether the server speaks another protocol now that nobody could ask for, or behind
     /// whose request something has passed as HTTP.
     #[inline(always)]
-    const fn has_changed_unasked(&self, answer: Answer) -> bool {
+    const fn has_changed_unasked(&self, answer: Answer, acked: u64) -> bool {
         if self.place.is_tunnel() {
             return false;
         }
         let asked = self.flags & (flag::UPGRADE | flag::CONNECT | flag::SPOKE);
         match answer {
-            Answer::Switching => asked != flag::UPGRADE,
+            // It cannot have agreed to what it does not have.
+            Answer::Switching => asked != flag::UPGRADE || !self.has_delivered(acked),
             Answer::Success => asked == flag::CONNECT | flag::SPOKE,
             Answer::None | Answer::Interim | Answer::Other | Answer::Unclear => false,
         }
@@ -485,6 +490,16 @@ impl Connection {
         behind >= 0 && behind <= sent as i64 && behind <= AHEAD
     }
 
+    /// Whether `segment`, which is empty and neither ends nor resets anything, may pass. What it means is
+    /// nothing, so the connection need not be held.
+    #[inline(always)]
+    #[must_use]
+    pub const fn lets_pass(&self, segment: &Segment, seen: &Seen, now: u32) -> bool {
+        self.is_open()
+            && self.admit(segment, seen, now).is_ok()
+            && fits(self.position(segment.sequence, seen.acked), 0, seen).is_ok()
+    }
+
     /// What `segment`, which was [admitted](Self::admit), may do. Leaves in `plan` what is to be done.
     #[inline(always)]
     pub fn arrive(&mut self, segment: &Segment, seen: &Seen, plan: &mut Plan) -> Arrival {
@@ -494,17 +509,19 @@ impl Connection {
         let end = start + i64::from(segment.len);
         let (next, acked) = (self.next as i64, seen.acked as i64);
         if segment.resets() {
-            // Exact (RFC 5961, section 3.2), as far as can be told: the server may have all, and not have said so.
-            return if start == acked || start == next {
+            // The server obeys one at what it expects next (RFC 5961, section 3.2), which lies somewhere here;
+            // Linux, behind a FIN, at the byte before as well; and at the end of what came out of order,
+            // which is not let pass.
+            return if start > next {
+                Arrival::Drop(Reason::BadPacket)
+            } else if start >= acked - 1 {
                 Arrival::Close
             } else {
                 Arrival::Pass
             };
         }
-        // Of what stood before this connection, a probe whether it is alive can repeat one byte, if any
-        // (RFC 1122, section 4.2.3.6). The rest is another's: of the same handshake taken up otherwise.
-        if start < -1 || start < acked - AHEAD {
-            return Arrival::Drop(Reason::BadPacket);
+        if let Err(reason) = fits(start, segment.len, seen) {
+            return Arrival::Drop(reason);
         }
         if segment.len == 0 && !ends || end + i64::from(ends) <= acked {
             // The server has all of it.
@@ -594,6 +611,8 @@ impl Connection {
         if end <= self.next {
             return false;
         }
+        // What has passed may be lost: it is the server that must have had the body.
+        let had_all = self.place.is_between() && acked >= self.next;
         self.next = end;
         self.place = read.place;
         let was_first = self.flags & flag::FIRST != 0;
@@ -605,7 +624,10 @@ impl Connection {
                 self.due = self.head_end;
                 self.due_since = now;
             }
-            self.flags &= !(flag::FIRST | flag::EXPECT);
+            self.flags &= !flag::FIRST;
+            if had_all {
+                self.flags &= !flag::EXPECT;
+            }
             if was_first {
                 self.flags |= read.asked & (flag::UPGRADE | flag::CONNECT);
             }
@@ -636,4 +658,28 @@ impl Connection {
         }
         self.unkept_until = until;
     }
+}
+
+/// Whether `len` bytes at `start` can be this connection's, and, if they were the first that the server gets, would
+/// make it begin the connection where the guard did.
+///
+/// With SYN cookies a server keeps nothing of a handshake, and takes what fits for the end of it; so it does again
+/// once it has closed its side and forgotten the connection, to which what it had is news.
+#[inline(always)]
+const fn fits(start: i64, len: u32, seen: &Seen) -> Result<(), Reason> {
+    let (acked, has_ended) = (seen.acked as i64, seen.ended != 0);
+    // Of what stood before this connection, a probe whether it is alive repeats one sequence number (RFC 1122,
+    // section 4.2.3.6). The rest is another's: of the same handshake taken up otherwise.
+    if start < -1 || start < acked - AHEAD {
+        return Err(Reason::BadPacket);
+    }
+    let is_near = start > 0 && start <= COOKIE_SLACK;
+    if is_near && acked == 0 {
+        return Err(Reason::OutOfOrder);
+    }
+    // Without the byte before the first one nothing that follows is read.
+    if len > 0 && (start < 0 || has_ended && (is_near || start < acked)) {
+        return Err(Reason::BadPacket);
+    }
+    Ok(())
 }

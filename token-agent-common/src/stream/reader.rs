@@ -199,7 +199,8 @@ impl Reader {
                 asked |= flag::CONNECT;
             }
         } else {
-            asked = self.read.asked & (flag::UPGRADE | flag::CONNECT);
+            // Of which the server may have no more than the first.
+            asked = self.read.asked;
         }
         if self.head.expects_continue() {
             asked |= flag::EXPECT;
