@@ -383,6 +383,9 @@ pub struct AudienceKey {
     pub service: u32,
 }
 
+/// Of how many connections it is remembered which slots they have.
+pub const RECENT: u32 = 4096;
+
 /// Key of the map of connections.
 #[derive(Clone, Copy, Debug, Eq, Hash, Pod, PartialEq, Zeroable)]
 #[repr(C)]
@@ -412,6 +415,15 @@ impl FlowKey {
             ^ server[0].rotate_left(26)
             ^ server[1].rotate_left(39)
             ^ ports.rotate_left(52)
+    }
+
+    /// Where the number of its slot may be remembered: below [`RECENT`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn place(&self) -> u32 {
+        const GOLDEN: u32 = 0x9e37_79b1;
+        let client = self.client.words[1] >> 32 ^ self.client.words[1] ^ self.client_port as u64;
+        (client as u32).wrapping_mul(GOLDEN) >> (32 - RECENT.trailing_zeros())
     }
 
     /// No connection.

@@ -440,7 +440,16 @@ impl<H: Host> Turns for Reading<'_, H> {
             self.host.fill(segment, offset, len, window)
         }) {
             Turn::Going => false,
-            Turn::Request(credential) => self.request(credential),
+            Turn::Request(credential) => {
+                if self.request(credential) {
+                    return true;
+                }
+                let is_end = self.work.reader.go_on();
+                if is_end {
+                    self.work.ending = ending::WHOLE;
+                }
+                is_end
+            }
             Turn::Lost(reason) => {
                 self.work.ending = if self.host.deny(self.work, reason) {
                     ending::DENIED
@@ -558,9 +567,9 @@ impl<H: Host> Turns for Keeps<'_, H> {
                     let until = plan.position.wrapping_add(u64::from(piece.to));
                     connection.mark_unkept(position, until);
                     keeping.piece += 1;
+                    return keeping.piece >= reader.read.count;
                 }
             }
-            return false;
         }
         let len = keeping.len.min(COPY);
         // They are there: they were read.
@@ -574,6 +583,6 @@ impl<H: Host> Turns for Keeps<'_, H> {
         if keeping.from >= piece.to {
             keeping.piece += 1;
         }
-        false
+        keeping.len == 0 && keeping.piece >= reader.read.count
     }
 }

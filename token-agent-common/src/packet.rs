@@ -101,6 +101,27 @@ impl Segment {
             || self.has(flag::FIN) && self.has(flag::RST)
     }
 
+    /// Fills in what the first 16 bytes of a TCP header tell (RFC 9293, section 3.1), which stands at `at` of a frame
+    /// and whose segment ends at `end`: ports and sequence number; acknowledgment number, data offset, flags, window.
+    /// False if the header does not fit in.
+    #[inline(always)]
+    const fn describe(&mut self, words: [u64; 2], at: u32, end: u32) -> bool {
+        let [first, second] = words;
+        let header = (second >> 36) as u32 % 16 * 4;
+        if header < 20 || at + header > end {
+            return false;
+        }
+        self.flow.client_port = (first as u16).swap_bytes();
+        self.flow.server_port = ((first >> 16) as u16).swap_bytes();
+        self.sequence = ((first >> 32) as u32).swap_bytes();
+        self.acknowledgment = (second as u32).swap_bytes();
+        self.options = at + 20;
+        self.payload = at + header;
+        self.len = end - at - header;
+        self.flags = (second >> 40) as u32 & 0xff;
+        true
+    }
+
     /// Whether it has any of these flags.
     #[inline(always)]
     const fn has(&self, flags: u32) -> bool {
@@ -159,6 +180,52 @@ impl Segment {
     }
 }
 
+/// The first 24 bytes of a packet (RFC 791, section 3.1): version and header length, type of service, total
+/// length, identification, flags and offset; time to live, protocol, checksum, source; destination and
+/// what follows it.
+#[derive(Clone, Copy)]
+struct Ipv4([u64; 3]);
+
+impl Ipv4 {
+    #[inline(always)]
+    const fn version(self) -> u8 {
+        self.0[0] as u8 >> 4
+    }
+
+    /// The header's length, in bytes.
+    #[inline(always)]
+    const fn header(self) -> u32 {
+        (self.0[0] as u32 & 15) * 4
+    }
+
+    /// The packet's length, in bytes.
+    #[inline(always)]
+    const fn total(self) -> u32 {
+        ((self.0[0] >> 16) as u16).swap_bytes() as u32
+    }
+
+    /// Whether more fragments follow, or some went before.
+    #[inline(always)]
+    const fn is_fragment(self) -> bool {
+        ((self.0[0] >> 48) as u16).swap_bytes() & 0x3fff != 0
+    }
+
+    #[inline(always)]
+    const fn protocol(self) -> u8 {
+        (self.0[1] >> 8) as u8
+    }
+
+    #[inline(always)]
+    const fn source(self) -> Address {
+        Address::ipv4((self.0[1] >> 32) as u32)
+    }
+
+    #[inline(always)]
+    const fn destination(self) -> Address {
+        Address::ipv4(self.0[2] as u32)
+    }
+}
+
 const ETHERNET: u32 = 14;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
@@ -174,42 +241,62 @@ const AUTHENTICATION: u8 = 51;
 const ICMPV6: u8 = 58;
 const DESTINATION_OPTIONS: u8 = 60;
 
-/// The bytes of a frame that [`plain_port`] looks at.
-pub const PLAIN: usize = 40;
+/// The bytes of a frame that [`plain`] looks at: Ethernet, IPv4 and TCP without tags and options.
+pub const PLAIN: usize = 54;
 
-/// The destination port of a TCP segment in an IPv4 packet without VLAN tags and
-/// options, as most are; `None` if the frame holds anything else. `word` gives
-/// its first [`PLAIN`] bytes, eight by eight, as they lie in memory.
+/// Reads a frame of `len` bytes that holds a TCP segment in an IPv4 packet without VLAN tags and options, as most do;
+/// false if it holds anything else, to be told by [`Headers::frame`]. `word` gives eight of its first [`PLAIN`]
+/// bytes, as they lie in memory, from the given one on.
+#[inline(always)]
+#[must_use]
+pub fn plain(word: impl Fn(usize) -> u64, len: u32, segment: &mut Segment) -> bool {
+    const IP: u32 = ETHERNET;
+    const TCP_AT: u32 = IP + 20;
+    if !is_plain(&word) {
+        return false;
+    }
+    let word = |i: u32| u64::from_le(word(i as usize));
+    let ip = Ipv4([word(IP), word(IP + 8), word(IP + 16)]);
+    let end = IP + ip.total();
+    if end < TCP_AT + 20 || end > len {
+        return false;
+    }
+    segment.flow.client = ip.source();
+    segment.flow.server = ip.destination();
+    segment.flow.zone = 0;
+    segment.describe([word(TCP_AT), word(TCP_AT + 8)], TCP_AT, end)
+}
+
+/// The destination port of such a frame; `None` if it is another one.
 #[inline(always)]
 #[must_use]
 pub fn plain_port(word: impl Fn(usize) -> u64) -> Option<u16> {
-    let ports = plain_ports(word)?;
-    Some(((ports >> 16) as u16).swap_bytes())
+    is_plain(&word).then(|| ((ports(&word) >> 16) as u16).swap_bytes())
 }
 
 /// The same for the source port.
 #[inline(always)]
 #[must_use]
 pub fn plain_source_port(word: impl Fn(usize) -> u64) -> Option<u16> {
-    let ports = plain_ports(word)?;
-    Some((ports as u16).swap_bytes())
+    is_plain(&word).then(|| (ports(&word) as u16).swap_bytes())
 }
 
-/// Both ports, the source's in the lower half, each in network order.
+/// Whether the frame holds a whole TCP segment in an IPv4 packet without tags and options.
 #[inline(always)]
-fn plain_ports(word: impl Fn(usize) -> u64) -> Option<u32> {
+fn is_plain(word: impl Fn(usize) -> u64) -> bool {
     // EtherType, version and header length.
     const FIRST: u64 = u64::from_le_bytes([0, 0, 0, 0, 0xff, 0xff, 0xff, 0]);
     const IPV4: u64 = u64::from_le_bytes([0, 0, 0, 0, 0x08, 0x00, 0x45, 0]);
     // More fragments and offset, protocol.
     const SECOND: u64 = u64::from_le_bytes([0, 0, 0, 0, 0x3f, 0xff, 0, 0xff]);
     const WHOLE_TCP: u64 = u64::from_le_bytes([0, 0, 0, 0, 0, 0, 0, TCP]);
-    let word = |i| u64::from_le(word(i));
-    if word(1) & FIRST == IPV4 && word(2) & SECOND == WHOLE_TCP {
-        Some((word(4) >> 16) as u32)
-    } else {
-        None
-    }
+    u64::from_le(word(8)) & FIRST == IPV4 && u64::from_le(word(16)) & SECOND == WHOLE_TCP
+}
+
+/// Both ports, the source's in the lower half, each in network order.
+#[inline(always)]
+fn ports(word: impl Fn(usize) -> u64) -> u32 {
+    (u64::from_le(word(32)) >> 16) as u32
 }
 
 impl Headers {
@@ -268,27 +355,17 @@ impl Headers {
     /// RFC 791, section 3.1.
     #[inline(always)]
     fn ipv4(&self, at: u32, len: u32, segment: &mut Segment) -> Frame {
-        // Version and header length, type of service, total length, id, flags and offset.
-        let first = self.word(at);
-        // Time to live, protocol, checksum, source.
-        let second = self.word(at + 8);
-        let header = (first as u32 & 15) * 4;
-        let total = u32::from(((first >> 16) as u16).swap_bytes());
-        if at + 20 > len
-            || first as u8 >> 4 != 4
-            || header < 20
-            || total < header
-            || at + total > len
-        {
+        let ip = Ipv4([self.word(at), self.word(at + 8), self.word(at + 16)]);
+        let (header, total) = (ip.header(), ip.total());
+        if at + 20 > len || ip.version() != 4 || header < 20 || total < header || at + total > len {
             return Frame::Unreadable;
         }
-        if (second >> 8) as u8 != TCP {
+        if ip.protocol() != TCP {
             return Frame::Other;
         }
-        segment.flow.client = Address::ipv4((second >> 32) as u32);
-        segment.flow.server = Address::ipv4(self.word(at + 16) as u32);
-        // More fragments, or an offset.
-        if ((first >> 48) as u16).swap_bytes() & 0x3fff != 0 {
+        segment.flow.client = ip.source();
+        segment.flow.server = ip.destination();
+        if ip.is_fragment() {
             return Frame::Fragment;
         }
         self.tcp(at + header, at + total, segment)
@@ -348,21 +425,11 @@ impl Headers {
         if at + 20 > end || at + 14 > HEADERS as u32 {
             return Frame::Unreadable;
         }
-        // Ports and sequence number; acknowledgment number, data offset, flags, window.
-        let (first, second) = (self.word(at), self.word(at + 8));
-        let header = (second >> 36) as u32 % 16 * 4;
-        if header < 20 || at + header > end {
-            return Frame::Unreadable;
+        if segment.describe([self.word(at), self.word(at + 8)], at, end) {
+            Frame::Tcp
+        } else {
+            Frame::Unreadable
         }
-        segment.flow.client_port = (first as u16).swap_bytes();
-        segment.flow.server_port = ((first >> 16) as u16).swap_bytes();
-        segment.sequence = ((first >> 32) as u32).swap_bytes();
-        segment.acknowledgment = (second as u32).swap_bytes();
-        segment.options = at + 20;
-        segment.payload = at + header;
-        segment.len = end - at - header;
-        segment.flags = (second >> 40) as u32 & 0xff;
-        Frame::Tcp
     }
 
     /// Begins to look for options of this kind in the segment's header; false if not all of it is here.

@@ -58,10 +58,7 @@ pub(crate) fn judge<P: Packet>(packet: P) -> Action {
     {
         return Action::Pass;
     }
-    let mut fate = find::<P>(packet.context());
-    if fate == fate::HELD {
-        fate = meet::<P>(packet.context());
-    }
+    let fate = place::<P>(packet.context());
     if fate != fate::READ {
         return action(fate);
     }
@@ -89,19 +86,27 @@ const fn action(fate: u32) -> Action {
     }
 }
 
-/// Finds the segment, its service and its connection, and holds that unless it is already clear
-/// what becomes of the segment.
+/// Tells where the segment stands: its service, its connection, its place in the stream. If it is to be read, the
+/// connection is held.
 #[inline(never)]
-fn find<P: Packet>(context: P::Context) -> u32 {
+fn place<P: Packet>(context: P::Context) -> u32 {
     let packet = P::at(context);
     let Some(scratch) = maps::scratch() else {
         return fate::DROP;
     };
-    let len = packet.len();
-    if !packet.load_headers(len, &mut scratch.headers) {
-        return fate::DROP;
+    let fate = find(&packet, scratch);
+    if fate == fate::HELD {
+        meet(&packet, scratch)
+    } else {
+        fate
     }
-    let (frame, service) = locate(scratch, len);
+}
+
+/// Finds the segment, its service and its connection, and holds that unless it is already clear
+/// what becomes of the segment.
+#[inline(always)]
+fn find<P: Packet>(packet: &P, scratch: &mut Scratch) -> u32 {
+    let (frame, service) = locate(packet, scratch);
     if service == NO_SERVICE && frame != Frame::Unreadable {
         return fate::PASS;
     }
@@ -118,7 +123,7 @@ fn find<P: Packet>(context: P::Context) -> u32 {
     }
     if scratch.work.segment.is_syn() {
         // It changes nothing: what counts is what the server answers.
-        if options::open::<P>(context) {
+        if options::open::<P>(packet.context()) {
             return fate::PASS;
         }
         return case.deny(&mut scratch.about, &scratch.work, Reason::BadPacket);
@@ -128,7 +133,7 @@ fn find<P: Packet>(context: P::Context) -> u32 {
     let now = mark::now();
     let found = maps::flow(&scratch.work.segment.flow);
     if scratch.work.segment.is_empty()
-        && let Some(slot) = found.and_then(maps::slot)
+        && let Some(slot) = maps::slot(found)
         && admits(&scratch.work, slot, now)
     {
         return fate::PASS;
@@ -145,12 +150,8 @@ fn find<P: Packet>(context: P::Context) -> u32 {
 }
 
 /// Tells where the segment stands in its connection. If it is to be read, that is still held.
-#[inline(never)]
-fn meet<P: Packet>(context: P::Context) -> u32 {
-    let packet = P::at(context);
-    let Some(scratch) = maps::scratch() else {
-        return fate::DROP;
-    };
+#[inline(always)]
+fn meet<P: Packet>(packet: &P, scratch: &mut Scratch) -> u32 {
     let Some(case) = Case::of(scratch.about.service) else {
         return fate::DROP;
     };
@@ -158,7 +159,7 @@ fn meet<P: Packet>(context: P::Context) -> u32 {
         work, about, now, ..
     } = &mut *scratch;
     let mut host = Kernel {
-        packet: &packet,
+        packet,
         case,
         about,
     };
@@ -235,13 +236,12 @@ fn after<P: Packet>(context: P::Context) -> u32 {
     fate
 }
 
-/// Finds the segment in the headers, leaves it in `scratch` and gives the
-/// service's number.
+/// Finds the segment, leaves it in `scratch` and gives the service's number.
 #[inline(always)]
-fn locate(scratch: &mut Scratch, len: u32) -> (Frame, u32) {
+fn locate<P: Packet>(packet: &P, scratch: &mut Scratch) -> (Frame, u32) {
     let Scratch { headers, work, .. } = scratch;
     let segment = &mut work.segment;
-    let frame = headers.frame(len, segment);
+    let frame = packet.frame(headers, segment);
     let service = match frame {
         // A fragment's port is 0, which stands for any.
         Frame::Tcp | Frame::Fragment => listener(&segment.flow),

@@ -81,6 +81,11 @@ static AUDIENCES: HashMap<AudienceKey, u8, 1> = HashMap::new();
 #[btf_map]
 static FLOWS: HashMap<FlowKey, u32, 1> = HashMap::new();
 
+/// The slots of connections that were looked up last, by [`FlowKey::place`], as their numbers plus one. The slot
+/// tells whether it is the right one: looking there costs less than looking in `FLOWS`.
+#[btf_map]
+static RECENT: Array<u32, { abi::RECENT as usize }> = Array::new();
+
 #[btf_map]
 static SLOTS: Array<Slot, 1> = Array::new();
 
@@ -187,11 +192,30 @@ pub(crate) fn is_for(audience: Audience, service: u32) -> bool {
     unsafe { AUDIENCES.get(key).is_some() }
 }
 
-/// The number of a connection's slot. What stands there may be another's by now, which its key tells.
+/// No slot's number.
+pub(crate) const NO_SLOT: u32 = u32::MAX;
+
+/// The number of a connection's slot, or [`NO_SLOT`]. What stands there may be another's by now, which its key tells.
 #[inline(always)]
-pub(crate) fn flow(key: &FlowKey) -> Option<u32> {
+pub(crate) fn flow(key: &FlowKey) -> u32 {
+    let Some(recent) = RECENT.get_ptr_mut(key.place()) else {
+        return NO_SLOT;
+    };
+    // SAFETY: a number, which only says where to look first.
+    let likely = unsafe { recent.read_volatile() }.wrapping_sub(1);
+    if let Some(slot) = slot(likely) {
+        // SAFETY: a slot is a map's value.
+        if unsafe { &*slot }.connection.key == *key {
+            return likely;
+        }
+    }
     // SAFETY: the value is copied at once.
-    unsafe { FLOWS.get(key).copied() }
+    let Some(index) = (unsafe { FLOWS.get(key).copied() }) else {
+        return NO_SLOT;
+    };
+    // SAFETY: as above.
+    unsafe { recent.write_volatile(index + 1) };
+    index
 }
 
 #[inline(always)]

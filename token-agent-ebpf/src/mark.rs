@@ -56,10 +56,24 @@ struct Asking {
 }
 
 /// Takes the mark on a connection, and gives it; 0 if another has it and does not give it back.
+#[inline(always)]
+pub(crate) fn take(slot: *mut Slot, now: u64) -> u64 {
+    // SAFETY: the helper takes nothing.
+    let processor = u64::from(unsafe { bpf_get_smp_processor_id() }) + 1;
+    let mark = now >> PROCESSOR_BITS << PROCESSOR_BITS | processor & ((1 << PROCESSOR_BITS) - 1);
+    // SAFETY: a slot is a map's value.
+    if unsafe { exchange(&raw mut (*slot).mark, 0, mark) } || wait(slot, mark, now) {
+        mark
+    } else {
+        0
+    }
+}
+
+/// Takes the mark when another gives it back, or has had it for too long.
 ///
 /// A function of its own in the kernel too, for its stack.
 #[inline(never)]
-pub(crate) fn take(slot: *mut Slot, now: u64) -> u64 {
+fn wait(slot: *mut Slot, mark: u64, now: u64) -> bool {
     extern "C" fn ask(_index: u64, asking: *mut c_void) -> i64 {
         // SAFETY: the pointer is the one given to `bpf_loop` below.
         let asking = unsafe { &mut *asking.cast::<Asking>() };
@@ -67,20 +81,13 @@ pub(crate) fn take(slot: *mut Slot, now: u64) -> u64 {
         asking.done = unsafe { exchange(&raw mut (*asking.slot).mark, 0, asking.mark) };
         i64::from(asking.done)
     }
-    // SAFETY: the helper takes nothing.
-    let processor = u64::from(unsafe { bpf_get_smp_processor_id() }) + 1;
-    let mark = now >> PROCESSOR_BITS << PROCESSOR_BITS | processor & ((1 << PROCESSOR_BITS) - 1);
     // SAFETY: a slot is a map's value.
     let word = unsafe { &raw mut (*slot).mark };
-    // SAFETY: as above.
-    if unsafe { exchange(word, 0, mark) } {
-        return mark;
-    }
     // SAFETY: as above.
     let other = unsafe { word.read_volatile() };
     // SAFETY: as above.
     if now.wrapping_sub(other) as i64 > STALE as i64 && unsafe { exchange(word, other, mark) } {
-        return mark;
+        return true;
     }
     let mut asking = Asking {
         slot,
@@ -97,7 +104,7 @@ pub(crate) fn take(slot: *mut Slot, now: u64) -> u64 {
             0,
         );
     }
-    if asking.done { mark } else { 0 }
+    asking.done
 }
 
 /// Whether the mark is still this one.

@@ -16,7 +16,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use token_agent_common::{
-    packet::{HEADERS, Headers, PLAIN, plain_port, plain_source_port},
+    packet::{Frame, HEADERS, Headers, PLAIN, Segment, plain, plain_port, plain_source_port},
     stream::{COPY, PAGE, Page},
     window::{self, Window},
 };
@@ -53,23 +53,48 @@ pub(crate) trait Packet: Sized {
     /// See [`plain_port`]; `None` also if the headers do not lie in the first part.
     #[inline(always)]
     fn plain_port(&self) -> Option<u16> {
-        let (start, end) = self.linear();
-        if start + PLAIN > end {
-            return None;
-        }
-        // SAFETY: the words lie before the end, as was just checked.
-        plain_port(|i| unsafe { ((start + i * 8) as *const u64).read_unaligned() })
+        let start = self.start()?;
+        // SAFETY: the words lie before the end of the first part.
+        plain_port(|at| unsafe { word(start, at) })
     }
 
     /// The same for the source port.
     #[inline(always)]
     fn plain_source_port(&self) -> Option<u16> {
+        let start = self.start()?;
+        // SAFETY: as above.
+        plain_source_port(|at| unsafe { word(start, at) })
+    }
+
+    /// See [`plain`]; false also if the headers do not lie in the first part.
+    #[inline(always)]
+    fn plain(&self, len: u32, segment: &mut Segment) -> bool {
+        let Some(start) = self.start() else {
+            return false;
+        };
+        // SAFETY: as above.
+        plain(|at| unsafe { word(start, at) }, len, segment)
+    }
+
+    /// Where its first part starts, if that is long enough for plain headers.
+    #[inline(always)]
+    fn start(&self) -> Option<usize> {
         let (start, end) = self.linear();
-        if start + PLAIN > end {
-            return None;
+        (start + PLAIN <= end).then_some(start)
+    }
+
+    /// Reads the frame's headers. `Unreadable` also where they cannot be copied.
+    #[inline(always)]
+    fn frame(&self, headers: &mut Headers, segment: &mut Segment) -> Frame {
+        let len = self.len();
+        // A SYN's options are looked for in the copy.
+        if self.plain(len, segment) && !segment.is_syn() {
+            Frame::Tcp
+        } else if self.load_headers(len, headers) {
+            headers.frame(len, segment)
+        } else {
+            Frame::Unreadable
         }
-        // SAFETY: the words lie before the end, as was just checked.
-        plain_source_port(|i| unsafe { ((start + i * 8) as *const u64).read_unaligned() })
     }
 
     /// Copies the first bytes of the frame, which has `len` bytes.
@@ -140,6 +165,16 @@ pub(crate) trait Packet: Sized {
         // SAFETY: behind every byte of the page there is room for `COPY` more, the bound of `len`.
         unsafe { self.load(offset, to.add(at as usize).cast(), len) }
     }
+}
+
+/// The eight bytes at `at` from `start` on.
+///
+/// # Safety
+/// They may be read.
+#[inline(always)]
+unsafe fn word(start: usize, at: usize) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { ((start + at) as *const u64).read_unaligned() }
 }
 
 /// `len`, which is 1 to `MAX`, in a form whose bounds the verifier sees: the

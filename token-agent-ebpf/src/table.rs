@@ -11,7 +11,7 @@ use token_agent_common::{
 };
 
 use crate::{
-    maps::{self, Scratch},
+    maps::{self, NO_SLOT, Scratch},
     mark,
     report::Case,
 };
@@ -57,17 +57,15 @@ impl Hold {
 }
 
 /// Holds the segment's connection, which begins with it or is known, and copies what is known of it.
-#[inline(never)]
-pub(crate) fn hold(scratch: &mut Scratch, found: Option<u32>, case: &Case<'_>, now: u64) -> u32 {
+#[inline(always)]
+pub(crate) fn hold(scratch: &mut Scratch, found: u32, case: &Case<'_>, now: u64) -> u32 {
     scratch.now = ticks(now);
-    let mut closed = None;
-    if let Some(index) = found
-        && let Some(slot) = maps::slot(index)
-    {
+    let mut closed = NO_SLOT;
+    if let Some(slot) = maps::slot(found) {
         let Some(held) = Held::take(slot, now) else {
             return Reason::Busy as u32;
         };
-        scratch.slot = index;
+        scratch.slot = found;
         scratch.mark = held.mark;
         let work = &mut scratch.work;
         // SAFETY: a slot is a map's value, and the mark is ours.
@@ -101,28 +99,24 @@ pub(crate) fn hold(scratch: &mut Scratch, found: Option<u32>, case: &Case<'_>, n
 
 /// Begins the connection that was offered with `isn`; in the slot of the one before, if that is closed.
 #[inline(always)]
-fn bind(scratch: &mut Scratch, isn: Pair, closed: Option<u32>, case: &Case<'_>, now: u64) -> u32 {
+fn bind(scratch: &mut Scratch, isn: Pair, closed: u32, case: &Case<'_>, now: u64) -> u32 {
     let key = scratch.work.segment.flow;
-    let index = match closed {
-        Some(index) => index,
-        None => {
-            sweep(SWEPT_AT_ONCE, now);
-            if !maps::admit_source(&key.client.source(), case.settings.quota()) {
-                return Reason::TableFull as u32;
-            }
-            match maps::free_slot() {
-                Some(index) => index,
-                None => {
-                    maps::leave_source(&key.client.source());
-                    return Reason::TableFull as u32;
-                }
-            }
+    let mut index = closed;
+    if index == NO_SLOT {
+        sweep(SWEPT_AT_ONCE, now);
+        if !maps::admit_source(&key.client.source(), case.settings.quota()) {
+            return Reason::TableFull as u32;
         }
-    };
+        let Some(free) = maps::free_slot() else {
+            maps::leave_source(&key.client.source());
+            return Reason::TableFull as u32;
+        };
+        index = free;
+    }
     let start = Place::first(case.policy.options());
     scratch.work.connection.begin(&key, isn, start, ticks(now));
-    if !enter(scratch, index, closed.is_some(), now) {
-        if closed.is_none() {
+    if !enter(scratch, index, closed != NO_SLOT, now) {
+        if closed == NO_SLOT {
             maps::give_slot(index);
             maps::leave_source(&key.client.source());
         }

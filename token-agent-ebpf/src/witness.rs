@@ -30,12 +30,8 @@ pub(crate) fn witness<P: Packet>(packet: P) -> Action {
     let Some(scratch) = maps::scratch() else {
         return Action::Pass;
     };
-    let len = packet.len();
-    if !packet.load_headers(len, &mut scratch.headers) {
-        return Action::Pass;
-    }
     let Scratch { headers, work, .. } = &mut *scratch;
-    if headers.frame(len, &mut work.segment) != Frame::Tcp {
+    if packet.frame(headers, &mut work.segment) != Frame::Tcp {
         return Action::Pass;
     }
     work.segment.turn_round();
@@ -59,7 +55,7 @@ pub(crate) fn witness<P: Packet>(packet: P) -> Action {
             Action::Pass
         };
     }
-    if let Some(slot) = maps::flow(&work.segment.flow).and_then(maps::slot) {
+    if let Some(slot) = maps::slot(maps::flow(&work.segment.flow)) {
         if work.segment.resets() {
             close(scratch, slot);
         } else {
@@ -75,7 +71,7 @@ fn offered(scratch: &mut Scratch) -> Action {
     let Scratch { work, offers, .. } = scratch;
     let pair = Pair::offered(&work.segment);
     let key = &work.segment.flow;
-    if let Some(slot) = maps::flow(key).and_then(maps::slot) {
+    if let Some(slot) = maps::slot(maps::flow(key)) {
         let Some(held) = Held::take(slot, mark::now()) else {
             // It is offered again.
             return Action::Drop;
@@ -97,7 +93,7 @@ fn offered(scratch: &mut Scratch) -> Action {
     offers.add(pair);
     maps::offer(key, offers);
     // If the connection began with it meanwhile, what was withdrawn then is there again.
-    if let Some(slot) = maps::flow(key).and_then(maps::slot) {
+    if let Some(slot) = maps::slot(maps::flow(key)) {
         // SAFETY: a slot is a map's value; an offer too few is made again.
         let connection = unsafe { &(*slot).connection };
         if connection.key == *key && connection.has_begun_with(pair) {

@@ -6,12 +6,15 @@ use crate::{
     name::Name,
     reason::Reason,
     swar,
-    window::{Input, TEXT_MAX},
+    window::{Cursor, Input, TEXT_MAX},
 };
 
 /// The longest body with a `Content-Length`, in bytes: what fits a signed number of 64
 /// bits, as which many a server takes it.
 pub const CONTENT_LENGTH_MAX: u64 = i64::MAX as u64;
+
+/// How many lines are passed over in one step.
+const LINES: u32 = 8;
 
 const fn name(text: &str) -> Name {
     match Name::new(text) {
@@ -110,11 +113,11 @@ impl Head {
         input: &mut Input<'_>,
         rules: &Rules<'_>,
     ) -> Result<(), Reason> {
+        if self.name.is_empty() {
+            self.pass_lines(input, rules);
+        }
         let words = [input.word(0), input.word_ahead(1)];
         let run = swar::leading_of::<2>(|i| swar::common_name(words[i & 1]));
-        if self.passes_over(input, words[0], run, rules) {
-            return Ok(());
-        }
         // Letters, digits and `-` all lose their case this way.
         self.name
             .append_two(words.map(|word| word | swar::LOWER), run);
@@ -149,26 +152,35 @@ impl Head {
         Ok(())
     }
 
-    /// Passes over the whole line if its name has `len` bytes, starts with `word` and is
-    /// none that decides anything, which length or start tell: the way of most lines.
+    /// Passes over whole lines whose names decide nothing, which length or start tell: the way of most lines.
+    ///
+    /// Nothing of the head changes with them, so they go by without a look at it.
     #[inline(always)]
-    fn passes_over(&self, input: &mut Input<'_>, word: u64, len: u32, rules: &Rules<'_>) -> bool {
-        // A name goes on behind 15 bytes, as that of a `Transfer-Encoding` does.
-        if !self.name.is_empty()
-            || len.wrapping_sub(1) >= 15
-            || CONTENT_LENGTH.has_len(len)
-            || rules.credential.header.has_len(len)
-            || starts_rare(word)
-            || input.byte(len) != b':'
-        {
-            return false;
+    fn pass_lines(&self, input: &mut Input<'_>, rules: &Rules<'_>) {
+        let mut at = input.cursor.at;
+        for _ in 0..LINES {
+            let line = Input {
+                window: input.window,
+                cursor: &mut Cursor { at, end: 0 },
+            };
+            let words = [line.word(0), line.word_ahead(1)];
+            let len = swar::leading_of::<2>(|i| swar::common_name(words[i & 1]));
+            // A name goes on behind 15 bytes, as that of a `Transfer-Encoding` does.
+            if len.wrapping_sub(1) >= 15
+                || CONTENT_LENGTH.has_len(len)
+                || rules.credential.header.has_len(len)
+                || starts_rare(words[0])
+                || line.byte(len) != b':'
+            {
+                break;
+            }
+            let end = line.text();
+            if !line.is_crlf(end) {
+                break;
+            }
+            at = at.wrapping_add(end + 2);
         }
-        let end = input.text();
-        let is_line = input.is_crlf(end);
-        if is_line {
-            input.consume(end + 2);
-        }
-        is_line
+        input.cursor.at = at;
     }
 
     /// What the name asks for.

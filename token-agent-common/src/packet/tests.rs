@@ -68,15 +68,26 @@ fn read(frame: &[u8]) -> (Frame, Segment) {
     // What is not the frame's must not matter.
     headers.bytes.fill(0x4141_4141_4141_4141);
     headers.fill(frame);
-    if frame.len() >= PLAIN
-        && let Some(port) = plain_port(|i| headers.bytes[i])
-    {
-        let found = headers.frame(frame.len() as u32, &mut segment);
-        let is_same = found == Frame::Tcp && segment.flow.server_port == port;
-        assert!(is_same || found == Frame::Unreadable, "{found:?}");
+    let len = frame.len() as u32;
+    let found = headers.frame(len, &mut segment);
+    if frame.len() >= PLAIN {
+        let word = |at: usize| words::unaligned(&headers.bytes, at as u32, 0).to_le();
+        if let Some(port) = plain_port(word) {
+            let is_same = found == Frame::Tcp && segment.flow.server_port == port;
+            assert!(is_same || found == Frame::Unreadable, "{found:?}");
+        }
+        let mut at_once = Segment {
+            flags: u32::MAX,
+            ..Segment::NONE
+        };
+        at_once.flow.zone = 7;
+        if plain(word, len, &mut at_once) {
+            assert_eq!((found, segment), (Frame::Tcp, at_once));
+        } else {
+            assert!(plain_port(word).is_none() || found != Frame::Tcp);
+        }
     }
-    let frame = headers.frame(frame.len() as u32, &mut segment);
-    (frame, segment)
+    (found, segment)
 }
 
 fn segment(frame: &[u8]) -> Segment {
@@ -130,7 +141,7 @@ fn the_port_of_a_plain_segment_is_told_at_once() {
     let port = |frame: &[u8]| {
         let mut headers = Headers::new();
         headers.fill(frame);
-        plain_port(|i| headers.bytes[i])
+        plain_port(|at| words::unaligned(&headers.bytes, at as u32, 0).to_le())
     };
     let segment = tcp(20, flag::ACK, 7);
     let frame = |tags: &[u16], options| {

@@ -19,8 +19,8 @@ const GAP: u32 = 64;
 pub enum Turn {
     /// Nothing to report; call again.
     Going,
-    /// A request, with its credential's digest or why it has none; until the
-    /// next turn its head can be looked at.
+    /// A request, with its credential's digest or why it has none; its head can be looked at until
+    /// reading [goes on](Reader::go_on).
     Request(Result<Digest, Reason>),
     /// The rest of the segment cannot be judged, for this reason.
     Lost(Reason),
@@ -98,8 +98,7 @@ pub struct Reader {
     pub read: Read,
     /// Offset in the payload where the window starts.
     offset: u32,
-    /// 1 if the request whose head was read has been told.
-    told: u32,
+    reserved: u32,
     /// Where reading stands.
     cursor: Cursor,
 }
@@ -112,7 +111,7 @@ impl Reader {
             head: Head::new(key),
             read: Read::NONE,
             offset: 0,
-            told: 0,
+            reserved: 0,
             cursor: Cursor::NONE,
         }
     }
@@ -128,7 +127,6 @@ impl Reader {
         self.read.count = 0;
         self.offset = from;
         self.cursor = Cursor::NONE;
-        self.told = 0;
     }
 
     /// An upper bound on the turns a segment of `len` bytes takes. Each one
@@ -150,10 +148,6 @@ impl Reader {
         rules: &Rules<'_>,
         fill: impl FnOnce(&mut Window, u32, u32) -> bool,
     ) -> Turn {
-        if self.told != 0 {
-            self.told = 0;
-            self.head.go_on();
-        }
         let opaque = self.head.opaque();
         if opaque > 0 {
             return self.pass_over(opaque);
@@ -183,9 +177,19 @@ impl Reader {
         if self.head.is_hashing() || !self.head.is_finished() {
             return Turn::Going;
         }
-        self.told = 1;
         self.note_request();
         Turn::Request(self.head.credential())
+    }
+
+    /// Goes on behind a request that was told; true if the segment ends there.
+    #[inline(always)]
+    pub const fn go_on(&mut self) -> bool {
+        self.head.go_on();
+        let is_end = self.offset + self.cursor.at >= self.read.len;
+        if is_end {
+            self.read.place = self.head.place();
+        }
+        is_end
     }
 
     #[inline(always)]
