@@ -20,17 +20,36 @@ impl Nginx {
     /// # Errors
     /// If it cannot be started.
     pub fn start(namespace: &Namespace, listen: &[&str]) -> Result<Self> {
+        Self::logging(namespace, listen, true)
+    }
+
+    /// The same, but logging nothing, to be measured.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn silent(namespace: &Namespace, listen: &[&str]) -> Result<Self> {
+        Self::logging(namespace, listen, false)
+    }
+
+    fn logging(namespace: &Namespace, listen: &[&str], logs: bool) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let path = dir.path().display();
         let listen: String = listen.iter().map(|on| format!("listen {on};\n")).collect();
+        let logs = if logs {
+            format!(
+                "log_format requests '$request';\n\
+                 log_format connections '$remote_port $request_uri $http_authorization $http_x_api_key';\n\
+                 access_log {path}/access.log requests;\n\
+                 access_log {path}/connections.log connections;\n"
+            )
+        } else {
+            "access_log off; keepalive_requests 1000000000;\n".into()
+        };
         let config = format!(
             "daemon off; master_process off; pid {path}/pid; error_log {path}/error.log;\n\
              events {{ }}\n\
              http {{\n\
-               log_format requests '$request';\n\
-               log_format connections '$remote_port $request_uri $http_authorization $http_x_api_key';\n\
-               access_log {path}/access.log requests;\n\
-               access_log {path}/connections.log connections;\n\
+               {logs}\
                client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;\n\
                fastcgi_temp_path {path}/fastcgi; uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;\n\
                large_client_header_buffers 8 32k; client_max_body_size 0; keepalive_timeout 60s;\n\

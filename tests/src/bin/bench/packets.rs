@@ -1,5 +1,5 @@
-//! What the guard costs: nanoseconds a packet, by the kernel's own timing, and
-//! how much the verifier had to look at.
+//! Packets by themselves: nanoseconds each, by the kernel's own timing, and how much the
+//! verifier had to look at.
 
 use std::{net::IpAddr, thread};
 
@@ -10,6 +10,8 @@ use token_agent_tests::{
     frame::{ACK, Frame},
     guard::{Guard, entry},
 };
+
+use crate::request::{bare, get};
 
 /// Runs that the kernel averages over.
 const REPEAT: u32 = 200_000;
@@ -23,7 +25,7 @@ name = "orders"
 listen = ["10.0.0.5:8080"]
 "#;
 
-fn main() -> Result<()> {
+pub(crate) fn measure_all() -> Result<()> {
     let mut guard = Guard::load(SERVICE)?;
     let token = |name: &str| format!("tka_{name:x<44}");
     let long = token(&"j".repeat(1020));
@@ -85,6 +87,13 @@ fn main() -> Result<()> {
         }
         println!("{row}");
     }
+    let answer = answer(&mut guard, &request("good"))?;
+    let (median, least) = measure(&mut guard, Program::Witness, &answer, true)?;
+    println!(
+        "{:<20}{:>16}",
+        "witness: answer",
+        format!("{median} ({least})")
+    );
     println!(
         "{:<20}{:>16}",
         "one BLAKE3 block",
@@ -100,21 +109,25 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A request like a browser's or a client library's, of 307 bytes.
-fn get(token: &str) -> String {
-    let head = format!(
-        "GET /v1/orders/1234567 HTTP/1.1\r\nHost: api.example.org\r\n\
-         User-Agent: python-requests/2.32.3\r\nAccept-Encoding: gzip, deflate\r\n\
-         Accept: application/json\r\nConnection: keep-alive\r\n\
-         Authorization: Bearer {token}\r\nX-Request-Id: "
-    );
-    let rest = 307 - head.len() - 4;
-    format!("{head}{}\r\n\r\n", "a".repeat(rest))
-}
-
-/// The shortest request with a token.
-fn bare(token: &str) -> String {
-    format!("GET / HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n")
+/// What the server answers to a request that has passed.
+fn answer(guard: &mut Guard, request: &Frame) -> Result<Vec<u8>> {
+    /// Where the sequence number is: behind the headers of Ethernet and IPv4, and the ports.
+    const SEQUENCE: usize = 14 + 20 + 4;
+    let opened = guard.open(&request.build())?;
+    let (passed, _) = guard.go_on(Program::Tc, &opened)?;
+    anyhow::ensure!(passed, "the request is denied");
+    let sequence = u32::from_be_bytes(opened[SEQUENCE..][..4].try_into()?);
+    let answer = Frame {
+        client: request.server,
+        server: request.client,
+        client_port: request.server_port,
+        server_port: request.client_port,
+        sequence: request.acknowledgment,
+        acknowledgment: sequence.wrapping_add(u32::try_from(request.payload.len())?),
+        payload: b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n".to_vec(),
+        ..request.clone()
+    };
+    Ok(answer.build())
 }
 
 fn measure(

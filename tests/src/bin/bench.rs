@@ -1,0 +1,66 @@
+//! What the guard costs: each packet by itself, packets of live traffic, and what is left of
+//! the throughput.
+//!
+//! The machine should have nothing else to do. No test depends on these figures.
+
+#[path = "bench/bpf.rs"]
+mod bpf;
+#[path = "bench/bulk.rs"]
+mod bulk;
+#[path = "bench/host.rs"]
+mod host;
+#[path = "bench/live.rs"]
+mod live;
+#[path = "bench/packets.rs"]
+mod packets;
+#[path = "bench/plain.rs"]
+mod plain;
+#[path = "bench/request.rs"]
+mod request;
+
+#[path = "bench/throughput.rs"]
+mod throughput;
+#[path = "bench/wrk.rs"]
+mod wrk;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+/// Measures what the guard costs
+#[derive(Parser)]
+#[command(name = "cargo xtask bench --")]
+struct Options {
+    /// Measure only these
+    what: Vec<What>,
+    /// How many packets of live traffic are averaged over, in thousands
+    #[arg(long, default_value_t = 1_000)]
+    thousands: u32,
+    /// How many pairs of runs there are, guarded and unguarded
+    #[arg(long, default_value_t = 7)]
+    pairs: usize,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+enum What {
+    /// One packet again and again, by the kernel's test runs
+    Packets,
+    /// Traffic between hosts, by the kernel's statistics
+    Live,
+    /// Uploads and small requests, guarded and unguarded
+    Throughput,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let wants = |what| options.what.is_empty() || options.what.contains(&what);
+    if wants(What::Packets) {
+        packets::measure_all()?;
+    }
+    if wants(What::Live) {
+        live::measure_all(u64::from(options.thousands) * 1_000)?;
+    }
+    if wants(What::Throughput) {
+        throughput::measure_all(options.pairs)?;
+    }
+    Ok(())
+}
