@@ -11,6 +11,7 @@ pub mod check;
 pub mod guard;
 pub mod guards;
 pub mod honest;
+pub mod input;
 pub mod parsers;
 pub mod plan;
 pub mod random;

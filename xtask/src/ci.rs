@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::{
-    kernels,
+    fuzz, kernels,
     leftovers::Leftovers,
     process,
     setup::{self, DEBIAN_CLIPPY},
@@ -29,6 +29,7 @@ pub(crate) fn ci() -> Result<()> {
     step("dependencies", check_dependencies)?;
     step("spelling", check_spelling)?;
     step("tests", || test::test(&test::Args::default()))?;
+    step("fuzzing", run_fuzzers)?;
     step("older kernels", test_kernels)?;
     step("leftovers", || before.check_nothing_added())?;
     if process::find("bpftool").is_none() {
@@ -87,6 +88,14 @@ fn check_dependencies() -> Result<()> {
     }
     // Not advisories: they change while the source does not.
     process::run(process::cargo().args(["deny", "check", "bans", "licenses", "sources"]))
+}
+
+fn run_fuzzers() -> Result<()> {
+    if !fuzz::is_installed() {
+        eprintln!("skipped: cargo-fuzz is not installed");
+        return Ok(());
+    }
+    fuzz::fuzz(&fuzz::Args::default())
 }
 
 fn test_kernels() -> Result<()> {

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod ci;
+mod fuzz;
 mod kernels;
 mod leftovers;
 mod mutants;
@@ -32,6 +33,8 @@ enum Command {
     Bench(bench::Args),
     /// Everything CI checks: format, lints, all tests, nothing left behind
     Ci,
+    /// Run the core's fuzz targets for a while; needs cargo-fuzz
+    Fuzz(fuzz::Args),
     /// Test the guard on older kernels, in virtual machines
     Kernels(kernels::Args),
     /// Make the guard wrong in one way after the other, and see whether the simulation notices
@@ -60,6 +63,7 @@ fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Bench(args) => return bench::bench(&args),
         Command::Ci => ci::ci()?,
+        Command::Fuzz(args) => fuzz::fuzz(&args)?,
         Command::Kernels(args) => kernels::kernels(&args)?,
         Command::Mutants(args) => return mutants::mutants(&args),
         Command::Run(args) => return run::run(&args),

@@ -3,11 +3,12 @@
 
 mod hold;
 mod naive;
+mod pages;
 mod stream;
 
 pub use hold::ReassembleAndHold;
 pub use naive::{NaiveSegmentGuard, PassAll};
-pub use stream::StreamGuard;
+pub use stream::{Room, StreamGuard};
 
 use super::guard::Guard;
 

@@ -4,6 +4,7 @@
 mod connection;
 mod kernel;
 mod linux;
+mod loose;
 mod reassembly;
 mod smol;
 mod wire;
@@ -11,6 +12,7 @@ mod wire;
 pub use connection::{Connection, End};
 pub use kernel::Kernel;
 pub use linux::{Linux, Options};
+pub use loose::{Choices, Loose};
 pub use reassembly::Coalescing;
 pub use smol::Smol;
 

@@ -11,7 +11,7 @@ pub use trace::Trace;
 
 use super::{
     guard::{Guard, Policy, Verdict},
-    receiver::{Linux, Options, Receiver, Smol},
+    receiver::{Choices, Linux, Loose, Options, Receiver, Smol},
     segment::{Segment, ServerPacket, Time},
 };
 
@@ -27,6 +27,8 @@ pub enum Host {
         /// What its sequence numbers come from.
         seed: u64,
     },
+    /// See [`Loose`].
+    Loose(Choices),
 }
 
 impl Host {
@@ -34,6 +36,7 @@ impl Host {
         match self {
             Self::Linux(options) => Box::new(Linux::new(options.clone())),
             Self::Smol { buffer, seed } => Box::new(Smol::new(*buffer, *seed)),
+            Self::Loose(choices) => Box::new(Loose::new(choices.clone())),
         }
     }
 }

@@ -10,10 +10,11 @@ use token_agent_common::{
     name::Name,
     packet::{Segment as Wire, options},
     reason::Reason,
-    stream::{Answer, Buffer, Change, Connection, Offers, Page, Pair, Witness, ticks},
+    stream::{Answer, Buffer, Change, Connection, Offers, Pair, Slot, Witness, ticks},
     window::Window,
 };
 
+use super::pages::Pages;
 use crate::model::{
     guard::{Guard, Policy, TOKENS, Verdict},
     segment::{Segment, ServerPacket, Time},
@@ -26,7 +27,8 @@ const KEY: [u8; 32] = [7; 32];
 pub struct StreamGuard {
     work: Box<Work>,
     buffer: Box<Buffer>,
-    pages: RefCell<Vec<Page>>,
+    pages: RefCell<Pages>,
+    room: Room,
     slot: Option<Slot>,
     offers: Offers,
     rule: CredentialRule,
@@ -35,11 +37,26 @@ pub struct StreamGuard {
     transitions: BTreeMap<&'static str, u64>,
 }
 
-/// What is kept of the connection.
-struct Slot {
-    connection: Connection,
-    witness: Witness,
-    generation: u32,
+/// How much there is of what connections share.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Room {
+    /// Whether there is a buffer.
+    pub has_buffer: bool,
+    /// How many pages there are.
+    pub pages: usize,
+    /// Whether what is not needed any more is given back before each segment. The kernel side does that
+    /// some time or other.
+    pub is_swept: bool,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            has_buffer: true,
+            pages: usize::MAX,
+            is_swept: false,
+        }
+    }
 }
 
 impl fmt::Debug for StreamGuard {
@@ -60,6 +77,7 @@ impl Default for StreamGuard {
             work: Box::new(Work::new(&key)),
             buffer: Box::new(Buffer::new(&key)),
             pages: RefCell::default(),
+            room: Room::default(),
             slot: None,
             offers: Offers::NONE,
             rule: CredentialRule::new(name("authorization"), name("bearer"), Charset::B64Token),
@@ -102,7 +120,8 @@ impl Guard for StreamGuard {
     fn reset(&mut self) {
         self.slot = None;
         self.offers = Offers::NONE;
-        self.buffer.clear();
+        self.release_buffer();
+        self.pages.borrow_mut().most = self.room.pages;
     }
 
     fn client(&mut self, segment: &Segment, policy: &Policy, now: Time) -> Verdict {
@@ -112,6 +131,9 @@ impl Guard for StreamGuard {
             return neutralised(segment, options::MULTIPATH);
         }
         self.work.begin();
+        if self.room.is_swept {
+            self.sweep(ticks(now.as_nanos() as u64));
+        }
         let (what, passes) = self.judge(&segment.payload, policy, now);
         *self.transitions.entry(what).or_default() += 1;
         if passes { Verdict::Pass } else { Verdict::Drop }
@@ -145,6 +167,30 @@ impl Guard for StreamGuard {
 }
 
 impl StreamGuard {
+    /// With so much room, from the next [`reset`](Guard::reset) on.
+    pub const fn furnish(&mut self, room: Room) {
+        self.room = room;
+    }
+
+    /// As the kernel's table does.
+    fn sweep(&mut self, now: u32) {
+        let Some(slot) = &mut self.slot else {
+            return;
+        };
+        if slot.is_idle(now) {
+            self.slot = None;
+            self.release_buffer();
+        } else if slot.hoards(now) {
+            slot.connection.buffer = 0;
+            self.release_buffer();
+        }
+    }
+
+    fn release_buffer(&mut self) {
+        self.pages.borrow_mut().take_back(&mut self.buffer);
+        self.buffer.clear();
+    }
+
     fn offer(&mut self, pair: Pair) -> &'static str {
         if let Some(slot) = &mut self.slot {
             if slot.connection.has_begun_with(pair) {
@@ -220,18 +266,18 @@ impl StreamGuard {
                 if slot.as_ref().is_some_and(is_over) {
                     return ("dropped: busy", false);
                 }
-                let generation = slot.as_ref().map_or(1, |slot| slot.generation + 1);
-                let mut connection = Connection::FREE;
+                let mut begun = slot.unwrap_or(Slot {
+                    mark: 0,
+                    connection: Connection::FREE,
+                    witness: Witness::begun(0),
+                });
+                let connection = &mut begun.connection;
                 connection.begin(&segment.flow, isn, Place::first(options), at);
-                connection.generation = generation;
-                connection.buffer = 1;
+                connection.generation += 1;
+                begun.witness = Witness::begun(connection.generation);
                 self.buffer.clear();
                 self.offers = Offers::NONE;
-                *slot = Some(Slot {
-                    connection,
-                    witness: Witness::begun(generation),
-                    generation,
-                });
+                *slot = Some(begun);
             }
         }
         let Some(slot) = &mut self.slot else {
@@ -259,7 +305,8 @@ impl StreamGuard {
             now,
             reason: None,
         };
-        let mut fate = guard::meet(work, Some(&self.buffer), &mut host, at);
+        let buffer = (work.connection.buffer != 0).then_some(&*self.buffer);
+        let mut fate = guard::meet(work, buffer, &mut host, at);
         let mut what = "passed";
         if fate == Fate::Read {
             what = if work.reader.read.len == 0 {
@@ -270,9 +317,19 @@ impl StreamGuard {
             guard::read(work, &mut host);
             fate = guard::conclude(work, &mut host);
             if fate == Fate::Commit {
-                fate = guard::commit(work, Some(&mut self.buffer), &mut host, at);
+                if guard::wants_buffer(work) && work.connection.buffer == 0 && self.room.has_buffer
+                {
+                    work.connection.buffer = 1;
+                    self.buffer.clear();
+                }
+                let buffer = (work.connection.buffer != 0).then_some(&mut *self.buffer);
+                fate = guard::commit(work, buffer, &mut host, at);
             }
         }
+        assert!(
+            work.connection.next() >= slot.connection.next(),
+            "a connection only moves on"
+        );
         slot.connection.copy_from(&work.connection);
         if work.asks != 0 {
             slot.witness.ask();
@@ -289,7 +346,7 @@ impl StreamGuard {
 /// The guard's surroundings, here.
 struct Plain<'a> {
     payload: &'a [u8],
-    pages: &'a RefCell<Vec<Page>>,
+    pages: &'a RefCell<Pages>,
     rules: Rules<'a>,
     digests: &'a [Digest],
     policy: &'a Policy,
@@ -325,20 +382,18 @@ impl Host for Plain<'_> {
     }
 
     fn page(&self) -> u32 {
-        let mut pages = self.pages.borrow_mut();
-        pages.push(Page::new());
-        pages.len() as u32
+        self.pages.borrow_mut().take()
     }
 
     fn keep(&self, _: &Wire, offset: u32, len: u32, page: u32, at: u32) -> bool {
-        let page = &mut self.pages.borrow_mut()[page as usize - 1];
+        let mut pages = self.pages.borrow_mut();
         self.bytes(offset, len)
-            .map(|bytes| page.put(at, bytes))
+            .map(|bytes| pages.of_mut(page).put(at, bytes))
             .is_some()
     }
 
     fn kept(&self, page: u32, at: u32) -> Option<u64> {
-        Some(self.pages.borrow()[page as usize - 1].word(at))
+        Some(self.pages.borrow().of(page).word(at))
     }
 
     fn rules(&self) -> Rules<'_> {

@@ -7,7 +7,7 @@ use crate::{
     frame::ACK,
     model::{
         attack::{Crafted, Event},
-        receiver::Options,
+        receiver::{Choices, Options},
         world::{Deed, Fate, Host},
     },
 };
@@ -122,5 +122,9 @@ fn simpler(host: &Host) -> Host {
             buffer: 65_535,
             seed: 1,
         },
+        Host::Loose(choices) => Host::Loose(Choices {
+            each: choices.each[..choices.each.len() / 2].to_vec(),
+            ..*choices
+        }),
     }
 }
