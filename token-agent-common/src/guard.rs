@@ -297,8 +297,8 @@ pub fn conclude<H: Host>(work: &mut Work, host: &mut H) -> Fate {
             work.connection.lose();
             Fate::Pass
         }
-        // Its sender ends the stream in the middle of something that decides.
-        _ => refuse(work, Refusal::drop(Reason::Malformed), host),
+        // Its sender ends the stream in the middle of something that decides: nothing can follow.
+        _ => refuse(work, Refusal::kill(Reason::Malformed), host),
     }
 }
 
