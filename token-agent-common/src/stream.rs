@@ -10,6 +10,8 @@ mod compare;
 mod connection;
 mod handshake;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod witness;
 
@@ -43,14 +45,21 @@ impl Slot {
     #[inline(always)]
     #[must_use]
     pub const fn is_idle(&self, now: u32) -> bool {
-        self.connection.is_bound() && self.connection.is_idle(self.witness.seen().ended != 0, now)
+        self.connection.is_bound() && self.connection.is_idle(&self.witness.seen(), now)
     }
 
-    /// Whether the connection's buffer can be given back: there is nothing in it, and has not been for a while.
+    /// Whether the connection's buffer can be given back.
     #[inline(always)]
     #[must_use]
     pub const fn hoards(&self, now: u32) -> bool {
         self.connection.hoards(self.witness.seen().acked, now)
+    }
+
+    /// Whether the pages of the connection's buffer can be given back.
+    #[inline(always)]
+    #[must_use]
+    pub const fn hoards_pages(&self, now: u32) -> bool {
+        self.connection.hoards_pages(self.witness.seen().acked, now)
     }
 }
 

@@ -248,7 +248,7 @@ fn sweep_one(now: u64) {
     let at = ticks(now);
     // SAFETY: a slot is a map's value; what is read here is looked at again with the mark.
     let glimpse = unsafe { &*slot };
-    if !glimpse.is_idle(at) && !glimpse.hoards(at) {
+    if !glimpse.is_idle(at) && !glimpse.hoards(at) && !glimpse.hoards_pages(at) {
         return;
     }
     let Some(held) = Held::take(slot, now) else {
@@ -267,6 +267,8 @@ fn sweep_one(now: u64) {
     } else {
         if slot.hoards(at) {
             release_buffer(&mut slot.connection);
+        } else if slot.hoards_pages(at) {
+            release_pages(&slot.connection);
         }
         held.give();
     }
@@ -277,15 +279,21 @@ fn release_buffer(connection: &mut Connection) {
     let Some(index) = connection.buffer.checked_sub(1) else {
         return;
     };
-    if let Some(buffer) = maps::buffer(index) {
-        let mut place = 0;
-        while place < PAGES {
-            if let Some(page) = buffer.take_page(place).checked_sub(1) {
-                maps::give_page(page);
-            }
-            place += 1;
-        }
-    }
+    release_pages(connection);
     connection.buffer = 0;
     maps::give_buffer(index);
+}
+
+#[inline(always)]
+fn release_pages(connection: &Connection) {
+    let Some(buffer) = buffer_of(connection) else {
+        return;
+    };
+    let mut place = 0;
+    while place < PAGES {
+        if let Some(page) = buffer.take_page(place).checked_sub(1) {
+            maps::give_page(page);
+        }
+        place += 1;
+    }
 }

@@ -183,6 +183,8 @@ impl StreamGuard {
         } else if slot.hoards(now) {
             slot.connection.buffer = 0;
             self.release_buffer();
+        } else if slot.hoards_pages(now) {
+            self.pages.borrow_mut().take_back(&mut self.buffer);
         }
     }
 
