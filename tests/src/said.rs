@@ -1,7 +1,7 @@
 //! What commands say, those that fail among them.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Write as _,
     os::unix::fs::PermissionsExt as _,
@@ -115,6 +115,22 @@ pub fn run_daemon(namespace: &Namespace, agent: &Agent<'_>, wrapper: &[&str]) ->
         .args(["run", "--config"])
         .arg(agent.config());
     say(&mut command, "")
+}
+
+/// The agent's metrics: each sample's name and labels, and its value.
+///
+/// # Errors
+/// If they are not served, or not numbers.
+pub fn samples(agent: &Agent<'_>) -> Result<BTreeMap<String, u64>> {
+    let metrics = agent.metrics()?;
+    let lines = metrics.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').context("a sample")?;
+            let value = value.parse().with_context(|| line.to_owned())?;
+            Ok((name.to_owned(), value))
+        })
+        .collect()
 }
 
 /// The names in an object.
