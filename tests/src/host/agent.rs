@@ -90,6 +90,15 @@ impl<'a> Agent<'a> {
         self.process.as_mut().is_some_and(Process::is_running)
     }
 
+    /// The daemon's process.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn id(&self) -> Result<u32> {
+        let process = self.process.as_ref().context("the agent does not run")?;
+        Ok(process.id())
+    }
+
     /// Ends the daemon with a signal; gives its exit code.
     ///
     /// # Errors
