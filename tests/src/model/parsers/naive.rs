@@ -121,7 +121,7 @@ impl Reading {
                 "content-length" => self.length = value.parse().unwrap_or(0),
                 "transfer-encoding" => self.is_chunked = value.eq_ignore_ascii_case("chunked"),
                 "authorization" => {
-                    let token = value.split(' ').next_back().unwrap_or_default();
+                    let token = value.split([' ', '\t']).next_back().unwrap_or_default();
                     request.credentials.push(token.as_bytes().to_vec());
                 }
                 _ => {}
