@@ -79,3 +79,29 @@ fn long_ones() -> Result<()> {
         field.assert_served()
     })
 }
+
+/// The server never gets them, and so never gives them up.
+#[test]
+fn begun_for_the_guard_alone() -> Result<()> {
+    each_hook(SMALL, "", |field| {
+        field.wait_for_used("unacked_buffers", 0)?;
+        let mut peers = Vec::new();
+        for number in 0..100 {
+            let peer = field.peer(number)?;
+            peer.data(0, b"GET / HTTP/1.1\r\nHost: a")
+                .bad_checksum()
+                .send()?;
+            peers.push(peer);
+        }
+        field.assert_served()?;
+        field.assert_open()?;
+        ensure!(field.used("unacked_buffers")? == BUFFERS);
+        ensure!(field.counted("table_full")? == peers.len() as u64 - BUFFERS);
+        ensure!(!is_served_in_two(field, WHILE)?, "there was a buffer left");
+        // Each resets its connection.
+        drop(peers);
+        field.wait_for_used("unacked_buffers", 0)?;
+        ensure!(is_served_in_two(field, PATIENCE)?, "after");
+        field.assert_served()
+    })
+}
