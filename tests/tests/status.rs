@@ -174,10 +174,11 @@ fn status_tells_of_the_guard_by_its_exit_code() -> Result<()> {
         names(&status["interfaces"][0]),
         words("name ifindex facing hook mode state")
     );
+    let none = json!({"adopted": 0, "closed": 0, "left": 0});
     assert_eq!(
         status["services"],
-        json!([{"name": "web", "mode": "enforce", "on_deny": "drop", "uncovered": []},
-               {"name": "keys", "mode": "enforce", "on_deny": "drop", "uncovered": []}])
+        json!([{"name": "web", "mode": "enforce", "on_deny": "drop", "uncovered": [], "older_connections": none},
+               {"name": "keys", "mode": "enforce", "on_deny": "drop", "uncovered": [], "older_connections": none}])
     );
 
     let answer = done(&agent, &["guard", "web", "--mode", "monitor"])?;

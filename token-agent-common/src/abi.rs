@@ -90,6 +90,28 @@ impl Address {
         }
     }
 
+    /// Its bytes as four numbers, each as it is in memory.
+    #[inline(always)]
+    #[must_use]
+    pub const fn quarters(&self) -> [u32; 4] {
+        let [first, last] = self.words;
+        if cfg!(target_endian = "little") {
+            [
+                first as u32,
+                (first >> 32) as u32,
+                last as u32,
+                (last >> 32) as u32,
+            ]
+        } else {
+            [
+                (first >> 32) as u32,
+                first as u32,
+                (last >> 32) as u32,
+                last as u32,
+            ]
+        }
+    }
+
     /// Whether it is an IPv4 address.
     #[inline(always)]
     #[must_use]
@@ -436,6 +458,60 @@ impl FlowKey {
     };
 }
 
+/// What the agent asks about a connection that one of this host's sockets has.
+#[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct Question {
+    /// Which one; its zone is found out by who answers.
+    pub flow: FlowKey,
+    /// 1 if the guard shall go on with it where it is not known yet.
+    pub adopt: u32,
+    reserved: u32,
+}
+
+impl Question {
+    /// No question yet.
+    pub const NONE: Self = Self {
+        flow: FlowKey::NONE,
+        adopt: 0,
+        reserved: 0,
+    };
+
+    /// Asks whether the connection is known; with `adopt`, to go on with it if it is not.
+    #[must_use]
+    pub const fn new(flow: FlowKey, adopt: bool) -> Self {
+        Self {
+            flow,
+            adopt: adopt as u32,
+            reserved: 0,
+        }
+    }
+}
+
+/// The answer to a [`Question`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
+pub enum Standing {
+    /// The guard knows nothing of it, so nothing passes on it.
+    Unknown = 0,
+    /// It is being judged, or will be from its first byte on.
+    Known = 1,
+    /// The same, from now on.
+    Adopted = 2,
+}
+
+impl Standing {
+    /// The answer with this number.
+    #[must_use]
+    pub const fn from_code(code: u32) -> Self {
+        match code {
+            1 => Self::Known,
+            2 => Self::Adopted,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// What is counted of the tables of connections, and where.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u32)]
@@ -523,6 +599,7 @@ const _: () = {
     assert!(size_of::<Settings>() == 56);
     assert!(size_of::<AudienceKey>() == 8);
     assert!(size_of::<FlowKey>() == 40);
+    assert!(size_of::<Question>() == 48);
     assert!(size_of::<Denial>() == 88);
     assert!(size_of::<Reporting>() == 16);
 };

@@ -15,6 +15,7 @@
     reason = "helpers, contexts and map values are raw in the kernel"
 )]
 
+mod adopt;
 mod clock;
 mod guard;
 mod maps;
@@ -32,6 +33,7 @@ use aya_ebpf::{
 };
 
 use crate::{
+    adopt::adopt,
     guard::{Action, judge},
     packet::{Packet as _, TcPacket, XdpPacket},
     witness::witness,
@@ -70,6 +72,13 @@ fn witness_tc(context: TcContext) -> i32 {
 fn sweep_tc(_context: TcContext) -> i32 {
     table::sweep(table::SWEPT, mark::now());
     TC_ACT_UNSPEC
+}
+
+/// Tells of a connection of this host's whether it is known, and goes on with one on which nothing was
+/// received; attached to nothing, the agent runs it.
+#[classifier]
+fn adopt_tc(context: TcContext) -> i32 {
+    adopt(&TcPacket::at(context.skb.skb)) as i32
 }
 
 #[panic_handler]

@@ -12,8 +12,8 @@ use aya_ebpf::{
 };
 use token_agent_common::{
     abi::{
-        self, Address, AudienceKey, Denial, FlowKey, ListenKey, Ports, Reporting, ServicePolicy,
-        Settings, Usage, WAKE_INTERVAL,
+        self, Address, AudienceKey, Denial, FlowKey, ListenKey, Ports, Question, Reporting,
+        ServicePolicy, Settings, Usage, WAKE_INTERVAL,
     },
     digest::Digest,
     guard::Work,
@@ -22,7 +22,7 @@ use token_agent_common::{
     verdict::{Audience, TokenEntry},
 };
 
-use crate::{clock::Clock, mark};
+use crate::{adopt::Socket, clock::Clock, mark};
 
 /// What is needed while one packet is judged; each CPU has its own.
 #[repr(C)]
@@ -31,6 +31,10 @@ pub(crate) struct Scratch {
     pub(crate) about: About,
     pub(crate) search: Search,
     pub(crate) offers: Offers,
+    /// What the agent asks, instead of a packet.
+    pub(crate) question: Question,
+    /// The socket it asks about.
+    pub(crate) socket: Socket,
     /// The slot of the connection that is held, and the mark on it.
     pub(crate) slot: u32,
     /// When the packet came, in [`ticks`](token_agent_common::stream::ticks).
@@ -55,7 +59,7 @@ pub(crate) struct About {
 const _: () = assert!(size_of::<Scratch>() <= 32 * 1024);
 
 #[btf_map]
-static SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();
+static SCRATCH: PerCpuArray<Scratch, 2> = PerCpuArray::new();
 
 #[btf_map]
 static SETTINGS: Array<Settings, 1> = Array::new();
@@ -140,6 +144,15 @@ pub(crate) fn scratch() -> Option<&'static mut Scratch> {
     // SAFETY: as above; the kernel's memory is zeroed at first, which is a valid `Scratch`.
     SCRATCH
         .get_ptr_mut(0)
+        .map(|scratch| unsafe { &mut *scratch })
+}
+
+/// The same for what the agent runs, which a packet can interrupt. The agent runs one at a time.
+#[inline(always)]
+pub(crate) fn scratch_of_agent() -> Option<&'static mut Scratch> {
+    // SAFETY: as above.
+    SCRATCH
+        .get_ptr_mut(1)
         .map(|scratch| unsafe { &mut *scratch })
 }
 

@@ -16,10 +16,14 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use token_agent_common::{
+    abi::Question,
     packet::{Frame, HEADERS, Headers, PLAIN, Segment, plain, plain_port, plain_source_port},
     stream::{COPY, PAGE, Page},
     window::{self, Window},
 };
+
+/// How long an Ethernet header is.
+const ETHERNET: u32 = 14;
 
 /// A packet on one of the hooks.
 pub(crate) trait Packet: Sized {
@@ -154,6 +158,14 @@ pub(crate) trait Packet: Sized {
         // SAFETY: a word holds eight bytes, the bound of `len`.
         let loaded = unsafe { self.load(offset, (&raw mut word).cast(), len) };
         loaded.then_some(u64::from_le(word))
+    }
+
+    /// What the agent asks, behind an Ethernet header.
+    #[inline(always)]
+    fn load_question(&self, question: &mut Question) -> bool {
+        let to = core::ptr::from_mut(question).cast();
+        // SAFETY: any bytes are a question, and there is room for as many.
+        unsafe { self.load(ETHERNET, to, size_of::<Question>() as u32) }
     }
 
     /// Copies `len` bytes of the frame from `offset` on to the page's byte `at`.

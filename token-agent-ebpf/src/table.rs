@@ -99,7 +99,13 @@ pub(crate) fn hold(scratch: &mut Scratch, found: u32, case: &Case<'_>, now: u64)
 
 /// Begins the connection that was offered with `isn`; in the slot of the one before, if that is closed.
 #[inline(always)]
-fn bind(scratch: &mut Scratch, isn: Pair, closed: u32, case: &Case<'_>, now: u64) -> u32 {
+pub(crate) fn bind(
+    scratch: &mut Scratch,
+    isn: Pair,
+    closed: u32,
+    case: &Case<'_>,
+    now: u64,
+) -> u32 {
     let key = scratch.work.segment.flow;
     let mut index = closed;
     if index == NO_SLOT {

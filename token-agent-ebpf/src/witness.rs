@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How often a word is tried to be changed. Each time another change came first, which are few.
-const TRIES: u32 = 4;
+pub(crate) const TRIES: u32 = 4;
 
 /// Looks at one packet.
 #[inline(always)]
@@ -156,7 +156,7 @@ fn see<P: Packet>(packet: &P, scratch: &mut Scratch, slot: *mut Slot) {
 }
 
 #[inline(always)]
-fn carry_out(word: *mut u64, change: Change) -> bool {
+pub(crate) fn carry_out(word: *mut u64, change: Change) -> bool {
     // SAFETY: the word is that of a map's value.
     unsafe { mark::exchange(word, change.from, change.to) }
 }

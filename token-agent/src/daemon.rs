@@ -225,7 +225,10 @@ fn start(config: Config, group: &group::Group, kernel_log: bool) -> anyhow::Resu
     let is_guarded = interfaces.iter().any(Interface::is_guarded);
     let trouble = if is_guarded {
         match engine.kernel().settle(&config.services) {
-            Ok(settled) => tell_settled(&settled),
+            Ok(settled) => {
+                engine.settled(&settled);
+                tell_settled(&settled)
+            }
             Err(error) => Some(unsettled(&error)),
         }
     } else {

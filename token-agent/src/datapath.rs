@@ -26,7 +26,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 use token_agent_common::{
-    abi::Mode,
+    abi::{Mode, Standing},
     digest::Digest,
     reason::Reason,
     verdict::{Audience, TokenEntry},
@@ -35,7 +35,7 @@ use token_agent_common::{
 pub use debug::{KernelLog, TARGET as KERNEL_LOG_TARGET};
 pub use denials::Denials;
 pub use error::DatapathError;
-pub use existing::{Existing, Settled};
+pub use existing::Settled;
 pub(crate) use maps::{credential_rule, options};
 pub(crate) use object::MAX_AUDIENCES;
 pub use pins::PinDirectory;
@@ -204,13 +204,10 @@ impl Datapath {
         if self.goes_on {
             return Ok(Vec::new());
         }
-        existing::settle(services, |service, existing| self.adopt(service, existing))
-    }
-
-    /// Has the guard go on with a connection on which nothing was received yet; false if it cannot.
-    fn adopt(&mut self, _service: &Service, _existing: &Existing) -> bool {
-        // Nothing tells the guard yet where their streams stand.
-        false
+        let program = object::classifier(&mut self.object, object::ADOPT)?;
+        existing::settle(services, |existing, adopt| {
+            existing.ask(program, adopt).unwrap_or(Standing::Unknown)
+        })
     }
 
     /// How the interfaces are guarded now: what was attached may be gone, and

@@ -26,7 +26,10 @@ pub use problem::{Code, Problem};
 pub use revoke::{RevokeAnswer, RevokeRequest};
 pub use secret::SecretText;
 pub use span::Span;
-pub use status::{InterfaceStatus, MapStatus, Override, Revisions, ServiceStatus, Status, Tokens};
+pub use status::{
+    InterfaceStatus, MapStatus, OlderConnections, Override, Revisions, ServiceStatus, Status,
+    Tokens,
+};
 pub use token::{IssueRequest, Issued, ListQuery, Listing, TokenDetail, TokenRecord};
 
 /// The version of every JSON object the command line prints.

@@ -16,6 +16,23 @@ fn addresses_are_in_network_order() {
 }
 
 #[test]
+fn quarters_are_what_is_in_memory() {
+    let octets = core::array::from_fn(|i| i as u8);
+    let quarters = Address::new(octets).quarters();
+    let bytes: [[u8; 4]; 4] = quarters.map(u32::to_ne_bytes);
+    assert_eq!(bytes.as_flattened(), octets);
+}
+
+#[test]
+fn a_standing_has_its_number() {
+    for standing in [Standing::Unknown, Standing::Known, Standing::Adopted] {
+        assert_eq!(Standing::from_code(standing as u32), standing);
+    }
+    // What the kernel's own errors would be.
+    assert_eq!(Standing::from_code(u32::MAX), Standing::Unknown);
+}
+
+#[test]
 fn an_override_ends_by_the_clock() {
     let rule = CredentialRule::new(Name::EMPTY, Name::EMPTY, Charset::Visible);
     let policy = ServicePolicy::new(rule, Mode::Enforce, 0);

@@ -193,7 +193,14 @@ impl Witness {
             .sequence
             .wrapping_add(packet.len)
             .wrapping_add(packet.finishes() as u32);
-        Change::growing(self.sent, position(end, isn.server, self.sent & VALUE))
+        self.has_sent(position(end, isn.server, self.sent & VALUE))
+    }
+
+    /// That the server has sent this much, if that is news.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has_sent(&self, much: u64) -> Option<Change> {
+        Change::growing(self.sent, much)
     }
 
     /// That the server's `packet` ends its stream, if that is news.
@@ -201,10 +208,17 @@ impl Witness {
     #[must_use]
     pub const fn ended(&self, packet: &Segment) -> Option<Change> {
         if packet.finishes() {
-            Change::growing(self.ended, 1)
+            self.has_ended()
         } else {
             None
         }
+    }
+
+    /// That the server has ended its stream, if that is news.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has_ended(&self) -> Option<Change> {
+        Change::growing(self.ended, 1)
     }
 
     /// Whether the server's `packet` begins the answer that was asked for.

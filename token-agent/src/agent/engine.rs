@@ -1,14 +1,16 @@
 //! Store and kernel, and how the one follows the other.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use tracing::warn;
 
 use super::error::AgentError;
 use crate::{
-    datapath::{Datapath, Interface, Way},
+    datapath::{Datapath, Interface, Settled, Way},
     reconcile::{Outcome, Reconciler},
     store::{Change, Revision, Store},
-    wire::Override,
+    wire::{OlderConnections, Override},
 };
 
 /// The one owner of the store and of the kernel's maps.
@@ -21,6 +23,8 @@ pub struct Engine {
     /// Of each service, by its place in the configuration.
     pub(super) ways: Vec<Vec<Way>>,
     pub(super) overrides: Vec<Override>,
+    /// What became of connections that were older than the guard, by service.
+    pub(super) older: BTreeMap<String, OlderConnections>,
     /// How many denials the kernel had lost when it was last asked.
     pub(super) denials_lost: u64,
     /// The change up to which the kernel follows the store.
@@ -40,6 +44,7 @@ impl Engine {
             interfaces: Vec::new(),
             ways: Vec::new(),
             overrides: Vec::new(),
+            older: BTreeMap::new(),
             denials_lost: 0,
             followed: Revision(0),
             is_behind: true,
@@ -54,6 +59,14 @@ impl Engine {
     /// Takes note of how the interfaces are guarded.
     pub fn guards(&mut self, interfaces: Vec<Interface>) {
         self.interfaces = interfaces;
+    }
+
+    /// Takes note of what became of connections that were older than the guard.
+    pub fn settled(&mut self, settled: &[Settled]) {
+        self.older = settled
+            .iter()
+            .map(|one| (one.service.clone(), OlderConnections::from(one)))
+            .collect();
     }
 
     /// Makes the kernel hold exactly what the store says.

@@ -9,7 +9,8 @@ use crate::{
     config::Mode,
     datapath::{Interface, InterfaceState},
     wire::{
-        InterfaceStatus, MapStatus, ModeWord, Override, Revisions, ServiceStatus, Status, Tokens,
+        InterfaceStatus, MapStatus, ModeWord, OlderConnections, Override, Revisions, ServiceStatus,
+        Status, Tokens,
     },
 };
 
@@ -30,6 +31,10 @@ impl Agent {
         let mut services = self.services(&overrides);
         for (service, ways) in services.iter_mut().zip(&engine.ways) {
             service.uncovered = ways.iter().map(|way| way.interface.clone()).collect();
+        }
+        for service in &mut services {
+            service.older_connections =
+                engine.older.get(&service.name).copied().unwrap_or_default();
         }
         let mut degraded: Vec<_> = engine.interfaces.iter().filter_map(impairment).collect();
         degraded.extend(self.ways_past(engine, false));
@@ -81,6 +86,7 @@ impl Agent {
                 mode: mode_in_force(service.mode, &service.name, overrides),
                 on_deny: service.on_deny.as_str().into(),
                 uncovered: Vec::new(),
+                older_connections: OlderConnections::default(),
             })
             .collect()
     }
@@ -198,6 +204,7 @@ mod tests {
             mode,
             on_deny: "drop".into(),
             uncovered: Vec::new(),
+            older_connections: OlderConnections::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     client::{Client, ClientError},
-    wire::{Span, Status},
+    wire::{OlderConnections, Span, Status},
 };
 
 const PATH: &str = "/v1/status";
@@ -102,6 +102,19 @@ fn text(status: &Status) -> String {
     }
     for what in &status.notes {
         text.push_str(&format!("note: {what}\n"));
+    }
+    for service in &status.services {
+        let OlderConnections {
+            adopted,
+            closed,
+            left,
+        } = service.older_connections;
+        if adopted + closed + left > 0 {
+            text.push_str(&format!(
+                "note: connections to {} that were older than the guard: {adopted} adopted, {closed} closed, {left} left\n",
+                service.name
+            ));
+        }
     }
     let word =
         |word: &Option<std::borrow::Cow<'static, str>>| word.as_deref().unwrap_or("-").to_owned();

@@ -33,7 +33,7 @@ pub struct Service {
 /// What becomes of connections that are older than the guard.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ExistingConnections {
-    /// Those on which nothing was received yet go on.
+    /// Those on which nothing was received yet go on, and are judged; the others are closed.
     Adopt,
     /// They are reset, at both ends.
     Close,
@@ -114,7 +114,9 @@ impl Service {
                 .text("on_deny", report, on_deny)
                 .unwrap_or(OnDeny::Drop),
             existing_connections: table
-                .text("existing_connections", report, existing_connections)
+                .text("existing_connections", report, |word| {
+                    choose(word, &ExistingConnections::WORDS)
+                })
                 .unwrap_or(ExistingConnections::Close),
             proxy_protocol: one_of(&mut table, "proxy_protocol", ["off", "required"], report)
                 .unwrap_or(false),
@@ -142,7 +144,11 @@ impl Mode {
 }
 
 impl ExistingConnections {
-    const WORDS: [(&str, Self); 2] = [("close", Self::Close), ("drop", Self::Drop)];
+    const WORDS: [(&str, Self); 3] = [
+        ("close", Self::Close),
+        ("drop", Self::Drop),
+        ("adopt", Self::Adopt),
+    ];
 
     /// The word users write.
     #[must_use]
@@ -209,16 +215,6 @@ fn listen(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<(Place, Listen)
         }
     }
     listens
-}
-
-fn existing_connections(word: &str) -> Result<ExistingConnections, Invalid> {
-    if word == ExistingConnections::Adopt.as_str() {
-        return Err(
-            Invalid::new("adopting connections is not built in this version")
-                .help(r#"write existing_connections = "close""#),
-        );
-    }
-    choose(word, &ExistingConnections::WORDS)
 }
 
 fn on_deny(word: &str) -> Result<OnDeny, Invalid> {

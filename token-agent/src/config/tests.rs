@@ -235,7 +235,11 @@ fn each_word_stands_for_itself() {
         let main = format!("{SMALLEST}mode = \"{}\"", mode.as_str());
         assert_eq!(config(&main).services[0].mode, mode);
     }
-    for existing in [ExistingConnections::Close, ExistingConnections::Drop] {
+    for existing in [
+        ExistingConnections::Adopt,
+        ExistingConnections::Close,
+        ExistingConnections::Drop,
+    ] {
         let word = existing.as_str();
         let main = format!("{SMALLEST}existing_connections = \"{word}\"");
         assert_eq!(config(&main).services[0].existing_connections, existing);

@@ -1,29 +1,39 @@
 //! Connections that are older than the guard. Where one of their requests begins
 //! is known to nobody, so nothing passes on them: they are closed, or left to
-//! themselves, as each service wants it.
+//! themselves, as each service wants it. On those that have received nothing yet,
+//! the first one begins at the first byte: the guard can go on with them.
 
 mod diag;
+mod question;
 
-use std::{fmt, io, net::SocketAddr};
+use std::{fmt, io, net::SocketAddr, thread, time::Duration};
 
+use netlink_packet_core::Nla as _;
 use netlink_packet_sock_diag::inet::{InetResponse, SocketId, StateFlags, nlas::Nla};
 use nix::errno::Errno;
+use token_agent_common::abi::Standing;
 
 use super::DatapathError;
 use crate::config::{ExistingConnections, Listeners, Mode, Service};
 use diag::Diag;
 
+/// How long a packet may take from where the guard is to the socket. What had come past before the guard was there
+/// has arrived by then, and is counted as received.
+const UNDER_WAY: Duration = Duration::from_millis(100);
+
 /// A connection to a service, as the server's host has it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Existing {
+pub(super) struct Existing {
     /// The server's end.
-    pub local: SocketAddr,
+    local: SocketAddr,
     /// The client's end.
-    pub remote: SocketAddr,
+    remote: SocketAddr,
     /// What arrived from the client, without gaps; none if the kernel does not tell.
-    pub bytes_received: Option<u64>,
+    bytes_received: Option<u64>,
     /// How many segments with data arrived, also those behind a gap; none as above.
-    pub data_segments: Option<u32>,
+    data_segments: Option<u32>,
+    /// Whether another protocol lies between TCP and the server (Multipath TCP, TLS in the kernel).
+    is_layered: bool,
     id: SocketId,
 }
 
@@ -44,26 +54,31 @@ pub struct Settled {
 
 impl Existing {
     /// Whether nothing was received on it yet, so that its first request is still to come.
-    #[must_use]
-    pub fn is_fresh(&self) -> bool {
-        self.bytes_received == Some(0) && self.data_segments == Some(0)
+    fn is_fresh(&self) -> bool {
+        self.bytes_received == Some(0) && self.data_segments == Some(0) && !self.is_layered
     }
 }
 
 /// Does with the connections of each service as it wants; one that is only monitored is not disturbed.
-/// `adopt` has the guard go on with a fresh one; if it says that it cannot, the connection is closed.
+/// `ask` tells how the guard stands to a connection, and has it go on with one that is unknown if it is told to.
 ///
 /// # Errors
 /// If the kernel does not list them.
 pub(super) fn settle(
     services: &[Service],
-    mut adopt: impl FnMut(&Service, &Existing) -> bool,
+    mut ask: impl FnMut(&Existing, bool) -> Standing,
 ) -> Result<Vec<Settled>, DatapathError> {
+    let adopts = |service: &Service| service.existing_connections == ExistingConnections::Adopt;
     let concerns = |service: &Service| {
-        service.mode == Mode::Enforce && service.existing_connections != ExistingConnections::Drop
+        adopts(service)
+            || service.mode == Mode::Enforce
+                && service.existing_connections == ExistingConnections::Close
     };
     if !services.iter().any(concerns) {
         return Ok(Vec::new());
+    }
+    if services.iter().any(adopts) {
+        thread::sleep(UNDER_WAY);
     }
     let listeners = Listeners::new(services);
     let diag = Diag::open().map_err(DatapathError::Connections)?;
@@ -72,22 +87,28 @@ pub(super) fn settle(
         let Some(service) = listeners.service_at(existing.local) else {
             continue;
         };
+        let standing = match ask(&existing, adopts(service) && existing.is_fresh()) {
+            // It began after the guard.
+            Standing::Known => continue,
+            // What was sent while it was unknown is known only once that is done.
+            Standing::Adopted if diag.is_there(&existing.id) => ask(&existing, false),
+            Standing::Adopted | Standing::Unknown => Standing::Unknown,
+        };
         let known = settled.iter().position(|one| one.service == service.name);
         let at = known.unwrap_or_else(|| {
             settled.push(Settled::of(service));
             settled.len() - 1
         });
         let done = &mut settled[at];
-        match (service.mode, service.existing_connections) {
-            (Mode::Monitor, _) | (Mode::Enforce, ExistingConnections::Drop) => done.left += 1,
-            (Mode::Enforce, ExistingConnections::Adopt)
-                if existing.is_fresh() && adopt(service, &existing) =>
-            {
-                done.adopted += 1;
-            }
-            (Mode::Enforce, ExistingConnections::Adopt | ExistingConnections::Close) => {
-                done.close(diag.destroy(&existing.id));
-            }
+        match (standing, service.mode, service.existing_connections) {
+            (Standing::Known | Standing::Adopted, _, _) => done.adopted += 1,
+            (Standing::Unknown, Mode::Monitor, _)
+            | (Standing::Unknown, Mode::Enforce, ExistingConnections::Drop) => done.left += 1,
+            (
+                Standing::Unknown,
+                Mode::Enforce,
+                ExistingConnections::Adopt | ExistingConnections::Close,
+            ) => done.close(diag.destroy(&existing.id)),
         }
     }
     Ok(settled)
@@ -105,6 +126,8 @@ impl From<InetResponse> for Existing {
         /// Where `tcp_info` has what is asked for; it only ever grows.
         const BYTES_RECEIVED: usize = 128;
         const DATA_SEGMENTS: usize = 152;
+        /// The attribute that tells of another protocol (`INET_DIAG_ULP_INFO`).
+        const LAYER: u16 = 19;
 
         let id = response.header.socket_id;
         let info = response.nlas.iter().find_map(|nla| {
@@ -117,11 +140,13 @@ impl From<InetResponse> for Existing {
         let at = |offset| info.and_then(|bytes| bytes.get(offset..));
         let bytes = at(BYTES_RECEIVED).and_then(|bytes| bytes.first_chunk());
         let segments = at(DATA_SEGMENTS).and_then(|bytes| bytes.first_chunk());
+        let is_layered = response.nlas.iter().any(|nla| nla.kind() == LAYER);
         Self {
             local: SocketAddr::new(id.source_address.to_canonical(), id.source_port),
             remote: SocketAddr::new(id.destination_address.to_canonical(), id.destination_port),
             bytes_received: bytes.copied().map(u64::from_ne_bytes),
             data_segments: segments.copied().map(u32::from_ne_bytes),
+            is_layered,
             id,
         }
     }

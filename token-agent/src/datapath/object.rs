@@ -30,6 +30,7 @@ pub(super) const XDP: &str = "guard_xdp";
 pub(super) const TC: &str = "guard_tc";
 pub(super) const WITNESS: &str = "witness_tc";
 pub(super) const SWEEP: &str = "sweep_tc";
+pub(super) const ADOPT: &str = "adopt_tc";
 
 /// Loads the programs and all maps; with the tables of connections that are
 /// pinned in `pins`, or new ones pinned there.
@@ -63,7 +64,7 @@ pub(super) fn load(config: &Config, pins: Option<&Pins>, log: bool) -> Result<Eb
     xdp(&mut object)?
         .load()
         .map_err(|source| refused(XDP, source))?;
-    for name in [tc_name(Role::Guard), tc_name(Role::Witness), SWEEP] {
+    for name in [tc_name(Role::Guard), tc_name(Role::Witness), SWEEP, ADOPT] {
         classifier(&mut object, name)?
             .load()
             .map_err(|source| refused(name, source))?;

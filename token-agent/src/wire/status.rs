@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ModeWord;
 use crate::{
-    datapath::{Interface, InterfaceState, MapUse},
+    datapath::{Interface, InterfaceState, MapUse, Settled},
     store::{Counts, Revision},
 };
 
@@ -55,6 +55,19 @@ pub struct ServiceStatus {
     /// The interfaces by which it can be reached past the guard.
     #[serde(default)]
     pub uncovered: Vec<String>,
+    /// What became of its connections that were older than the guard when this agent took over.
+    #[serde(default)]
+    pub older_connections: OlderConnections,
+}
+
+/// How many connections that were older than the guard became what.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct OlderConnections {
+    /// They are judged from their first byte on.
+    pub adopted: u32,
+    pub closed: u32,
+    /// Nothing passes on them, or everything if the service is only monitored.
+    pub left: u32,
 }
 
 /// How many tokens are in which state.
@@ -106,6 +119,16 @@ impl From<Interface> for InterfaceStatus {
             mode: interface.mode.map(Cow::from),
             state: state.into(),
             error,
+        }
+    }
+}
+
+impl From<&Settled> for OlderConnections {
+    fn from(settled: &Settled) -> Self {
+        Self {
+            adopted: settled.adopted,
+            closed: settled.closed,
+            left: settled.left,
         }
     }
 }

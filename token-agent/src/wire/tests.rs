@@ -129,6 +129,11 @@ fn a_status_has_the_names_of_the_contract() {
             mode: ModeWord::Enforce,
             on_deny: "drop".into(),
             uncovered: vec!["lo".into()],
+            older_connections: OlderConnections {
+                adopted: 1,
+                closed: 2,
+                left: 3,
+            },
         }],
         tokens: Tokens::default(),
         maps: Vec::new(),
@@ -153,7 +158,8 @@ fn a_status_has_the_names_of_the_contract() {
     );
     assert_eq!(
         json["services"][0],
-        json!({"name": "orders", "mode": "enforce", "on_deny": "drop", "uncovered": ["lo"]})
+        json!({"name": "orders", "mode": "enforce", "on_deny": "drop", "uncovered": ["lo"],
+               "older_connections": {"adopted": 1, "closed": 2, "left": 3}})
     );
     assert_eq!(serde_json::from_value::<Status>(json).unwrap(), status);
 }

@@ -129,7 +129,7 @@ fn a_bad_value_is_told_with_its_line_and_what_to_write() {
         (
             "existing_connections = \"keep\"\n",
             "config.toml:6: [service \"orders\"] existing_connections: \"keep\" is not known here; \
-             write one of \"close\", \"drop\"",
+             write one of \"close\", \"drop\", \"adopt\"",
         ),
         (
             "proxy_protocol = \"v2\"\n",

@@ -38,6 +38,19 @@ impl Diag {
         Ok(found)
     }
 
+    /// Whether this very socket is still there. Waits until nobody is at it: what was being sent or
+    /// received on it then is done.
+    pub(super) fn is_there(&self, id: &SocketId) -> bool {
+        let message = SockDiagMessage::InetRequest(request(id.clone(), StateFlags::all()));
+        let ask = || {
+            self.send(message, NLM_F_REQUEST | NLM_F_ACK)?;
+            let mut is_there = false;
+            while self.receive(|_| is_there = true)? {}
+            io::Result::Ok(is_there)
+        };
+        ask().unwrap_or(false)
+    }
+
     /// Ends a connection at both ends.
     pub(super) fn destroy(&self, id: &SocketId) -> io::Result<()> {
         let request = request(id.clone(), StateFlags::all());

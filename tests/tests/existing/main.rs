@@ -1,86 +1,35 @@
 //! Connections that are older than the guard: closed, left alone or gone on with.
 
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    process::{Child, ChildStdin, ChildStdout, Stdio},
-};
+mod adopt;
+mod client;
+mod numbers;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 use token_agent_tests::{
     host::{Agent, Namespace, Nginx, bearer, curl},
     said::done,
 };
 
-/// A client with one connection, which does what it is told by lines.
-struct Client {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-/// `request` asks and tells the status; `wait` tells what the connection comes to within a second.
-const SCRIPT: &str = "import socket,sys\n\
-    s=socket.create_connection((sys.argv[1],int(sys.argv[2])),timeout=30)\n\
-    print('connected',flush=True)\n\
-    for line in sys.stdin:\n\
-    \x20 try:\n\
-    \x20   if line=='request\\n':\n\
-    \x20     s.settimeout(30)\n\
-    \x20     s.sendall(b'GET / HTTP/1.1\\r\\nHost: a\\r\\n'+sys.argv[3].encode()+b'\\r\\n\\r\\n')\n\
-    \x20     answer=b''\n\
-    \x20     while not answer.endswith(b'hello\\n'): answer+=s.recv(4096) or exit('closed')\n\
-    \x20     print(answer.split()[1].decode(),flush=True)\n\
-    \x20   else:\n\
-    \x20     s.settimeout(1); print('end' if s.recv(1)==b'' else 'data',flush=True)\n\
-    \x20 except Exception as e: print(type(e).__name__,flush=True)\n";
-
-impl Client {
-    fn connect(host: &Namespace, server: (&str, u16), header: &str) -> Result<Self> {
-        let mut command = host.command("python3");
-        let mut child = command
-            .args(["-c", SCRIPT, server.0, &server.1.to_string(), header])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let input = child.stdin.take().context("a pipe")?;
-        let output = BufReader::new(child.stdout.take().context("a pipe")?);
-        let mut client = Self {
-            child,
-            input,
-            output,
-        };
-        assert_eq!(client.line()?, "connected");
-        Ok(client)
-    }
-
-    fn tell(&mut self, what: &str) -> Result<String> {
-        writeln!(self.input, "{what}")?;
-        self.line()
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        Ok(line.trim_end().to_owned())
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        // Ended already is fine.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-const RESET: &str = "ConnectionResetError";
-const ALIVE: &str = "TimeoutError";
+use client::{ALIVE, Client, RESET};
 
 fn service(name: &str, port: u16, existing: &str) -> String {
     format!(
         "[[service]]\nname = \"{name}\"\nlisten = [\"*:{port}\"]\nexisting_connections = \"{existing}\"\n"
     )
+}
+
+/// What `status` tells of the connections to a service that were older than the guard.
+fn older(agent: &Agent<'_>, service: &str) -> Result<Value> {
+    let status = done(agent, &["status"])?;
+    let services = status["services"].as_array().into_iter().flatten();
+    let found = services.into_iter().find(|one| one["name"] == service);
+    Ok(found.map_or(Value::Null, |one| one["older_connections"].clone()))
+}
+
+fn counts(adopted: u32, closed: u32, left: u32) -> Value {
+    json!({"adopted": adopted, "closed": closed, "left": left})
 }
 
 #[test]
@@ -132,7 +81,8 @@ fn each_service_has_its_old_connections_as_it_wants() -> Result<()> {
     ] {
         assert!(log.contains(told), "{told}: {log}");
     }
-    done(&agent, &["status"])?;
+    assert_eq!(older(&agent, "closing")?, counts(0, 4, 0));
+    assert_eq!(older(&agent, "monitored")?, counts(0, 0, 1));
 
     // New ones work, and outlive the agent.
     let (_, token) = agent.issue(&[])?;
