@@ -535,7 +535,7 @@ impl Connection {
             // which is not let pass.
             return if start > next {
                 Arrival::Drop(Reason::BadPacket)
-            } else if start >= acked - 1 {
+            } else if start >= acked - i64::from(self.fin != NONE) {
                 Arrival::Close
             } else {
                 Arrival::Pass
