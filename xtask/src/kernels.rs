@@ -22,8 +22,8 @@ const KERNELS: [(&str, &str); 2] = [
     ("6.12", "linux-image-6.12-cloud-amd64"),
 ];
 
-/// What `lo` needs for a classifier before tcx.
-const MODULES: [&str; 2] = ["sch_ingress", "cls_bpf"];
+/// What `lo` needs for a classifier before tcx, and what lists connections; in this order of names.
+const MODULES: [&str; 4] = ["cls_bpf", "inet_diag", "sch_ingress", "tcp_diag"];
 
 /// The machine's first process, and what it runs besides the tests.
 const INIT: &str = include_str!("kernels/init.sh");

@@ -15,16 +15,31 @@ interfaces = ["lo"]
 [[service]]
 name = "web"
 listen = ["127.0.0.1:8080"]
-# This machine has no modules, so its connections cannot be listed.
-existing_connections = "drop"
+existing_connections = "adopt"
 END
 httpd -p 127.0.0.1:8080 -h /www
 allowed
+
+# A connection that is older than the guard, on which nothing was said yet; and one on which something was.
+mkfifo /tmp/fresh /tmp/begun
+nc 127.0.0.1 8080 < /tmp/fresh > /tmp/fresh.answer &
+exec 3> /tmp/fresh
+nc 127.0.0.1 8080 < /tmp/begun > /tmp/begun.answer &
+exec 4> /tmp/begun
+printf 'GET / HTTP/1.0\r\n' >&4
+connected() { netstat -tn | grep -c '^tcp .* 127.0.0.1:8080 .*ESTABLISHED'; }
+until [ "$(connected)" -ge 2 ]; do sleep 1; done
 
 token-agent run &
 agent=$!
 token-agent status --wait 60s
 token=$(token-agent --quiet issue --owner me --purpose test)
+token-agent status | grep -q 'older than the guard: 1 adopted, 1 closed, 0 left'
+printf 'GET / HTTP/1.0\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n' "$token" >&3
+exec 3>&- 4>&-
+wait %1
+grep -q hello /tmp/fresh.answer
+if grep -q hello /tmp/begun.answer; then exit 1; fi
 allowed "$token"
 denied
 printf %s "$token" | token-agent revoke --stdin
