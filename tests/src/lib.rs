@@ -1,6 +1,7 @@
 //! The test rig: frames, the guard by itself, hosts with real servers and the agent,
 //! and a model of a connection in which a guard of streams is tried out.
 
+pub mod bpf;
 pub mod client;
 #[cfg(feature = "agent")]
 pub mod conversation;

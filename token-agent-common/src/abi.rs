@@ -344,6 +344,8 @@ pub struct Settings {
     quota: u64,
     /// 1 if some interface faces a service.
     is_zoned: u64,
+    /// 1 if data of connections that do not exist is answered.
+    answers: u64,
 }
 
 impl Settings {
@@ -356,6 +358,7 @@ impl Settings {
             tai_to_utc: (-(tai_offset as i64) * 1_000_000_000) as u64,
             quota: quota as u64,
             is_zoned: 0,
+            answers: 0,
         }
     }
 
@@ -364,6 +367,21 @@ impl Settings {
     pub const fn zoned(mut self) -> Self {
         self.is_zoned = 1;
         self
+    }
+
+    /// The same with data of connections that do not exist answered by a RST: once what is older than
+    /// the guard was seen to, until when it may yet turn out to exist.
+    #[must_use]
+    pub const fn answering(mut self) -> Self {
+        self.answers = 1;
+        self
+    }
+
+    /// Whether data of connections that do not exist is answered.
+    #[inline(always)]
+    #[must_use]
+    pub const fn answers(&self) -> bool {
+        self.answers != 0
     }
 
     /// Whether some interface faces a service.
@@ -596,7 +614,7 @@ const _: () = {
     assert!(size_of::<ListenKey>() == 24);
     assert!(size_of::<Ports>() == 56);
     assert!(size_of::<ServicePolicy>() == 112);
-    assert!(size_of::<Settings>() == 56);
+    assert!(size_of::<Settings>() == 64);
     assert!(size_of::<AudienceKey>() == 8);
     assert!(size_of::<FlowKey>() == 40);
     assert!(size_of::<Question>() == 48);

@@ -6,6 +6,7 @@
 //! might be for a guarded service.
 
 pub mod options;
+pub mod reset;
 
 use self::options::Search;
 use crate::{
@@ -75,6 +76,8 @@ pub struct Segment {
     pub flags: u32,
     /// Where the options start in the frame; they end where the payload starts.
     pub options: u32,
+    /// Where the IP header starts.
+    pub network: u32,
 }
 
 impl Segment {
@@ -87,6 +90,7 @@ impl Segment {
         len: 0,
         flags: 0,
         options: 0,
+        network: 0,
     };
 
     /// Whether the segment could make the server see another stream than the
@@ -261,6 +265,7 @@ pub fn plain(word: impl Fn(usize) -> u64, len: u32, segment: &mut Segment) -> bo
     if end < TCP_AT + 20 || end > len {
         return false;
     }
+    segment.network = IP;
     segment.flow.client = ip.source();
     segment.flow.server = ip.destination();
     segment.flow.zone = 0;
@@ -363,6 +368,7 @@ impl Headers {
         if ip.protocol() != TCP {
             return Frame::Other;
         }
+        segment.network = at;
         segment.flow.client = ip.source();
         segment.flow.server = ip.destination();
         if ip.is_fragment() {
@@ -380,6 +386,7 @@ impl Headers {
         if at + 40 > len || (first as u8) >> 4 != 6 || end > len {
             return Frame::Unreadable;
         }
+        segment.network = at;
         segment.flow.client = Address::from_words([self.word(at + 8), self.word(at + 16)]);
         segment.flow.server = Address::from_words([self.word(at + 24), self.word(at + 32)]);
         let mut next = (first >> 48) as u8;

@@ -21,6 +21,7 @@ use crate::{
     mark, options,
     packet::Packet,
     report::Case,
+    reset,
     table::{self, Hold},
 };
 
@@ -29,6 +30,8 @@ use crate::{
 pub(crate) enum Action {
     Pass,
     Drop,
+    /// It was turned into its answer.
+    SendBack,
 }
 
 /// What cannot be, since the maps exist: still, nothing unjudged passes.
@@ -44,6 +47,8 @@ pub(crate) mod fate {
     pub(crate) const COMMIT: u32 = Fate::Commit as u32;
     /// Its connection is held.
     pub(crate) const HELD: u32 = u32::MAX;
+    /// It does not pass, and is answered by a RST.
+    pub(crate) const RESET: u32 = u32::MAX - 1;
 }
 
 /// Judges one packet.
@@ -59,6 +64,9 @@ pub(crate) fn judge<P: Packet>(packet: P) -> Action {
         return Action::Pass;
     }
     let fate = place::<P>(packet.context());
+    if fate == fate::RESET && reset::answer::<P>(packet.context()) {
+        return Action::SendBack;
+    }
     if fate != fate::READ {
         return action(fate);
     }
@@ -145,6 +153,14 @@ fn find<P: Packet>(packet: &P, scratch: &mut Scratch) -> u32 {
         }
         Hold::HELD => fate::HELD,
         Hold::PASS => fate::PASS,
+        Hold::STRANGER => {
+            let fate = case.deny(&mut scratch.about, &scratch.work, Reason::NoFlow);
+            if fate == fate::DROP && case.settings.answers() {
+                fate::RESET
+            } else {
+                fate
+            }
+        }
         reason => case.deny(&mut scratch.about, &scratch.work, Hold::reason(reason)),
     }
 }

@@ -23,6 +23,7 @@ mod mark;
 mod options;
 mod packet;
 mod report;
+mod reset;
 mod table;
 mod witness;
 
@@ -45,6 +46,7 @@ fn guard_xdp(context: XdpContext) -> u32 {
     match judge(XdpPacket::at(context.ctx)) {
         Action::Pass => xdp_action::XDP_PASS,
         Action::Drop => xdp_action::XDP_DROP,
+        Action::SendBack => xdp_action::XDP_TX,
     }
 }
 
@@ -55,6 +57,7 @@ fn guard_tc(context: TcContext) -> i32 {
         // Not `OK`: programs after this one still run.
         Action::Pass => TC_ACT_UNSPEC,
         Action::Drop => TC_ACT_SHOT,
+        Action::SendBack => TcPacket::at(context.skb.skb).send_back(),
     }
 }
 
@@ -63,7 +66,7 @@ fn guard_tc(context: TcContext) -> i32 {
 fn witness_tc(context: TcContext) -> i32 {
     match witness(TcPacket::at(context.skb.skb)) {
         Action::Pass => TC_ACT_UNSPEC,
-        Action::Drop => TC_ACT_SHOT,
+        Action::Drop | Action::SendBack => TC_ACT_SHOT,
     }
 }
 

@@ -17,7 +17,7 @@ use token_agent_common::{
     },
     digest::Digest,
     guard::Work,
-    packet::{Headers, options::Search},
+    packet::{Headers, options::Search, reset::Reset},
     stream::{Buffer, Offers, Page, Slot},
     verdict::{Audience, TokenEntry},
 };
@@ -35,6 +35,8 @@ pub(crate) struct Scratch {
     pub(crate) question: Question,
     /// The socket it asks about.
     pub(crate) socket: Socket,
+    /// What is sent back instead of a packet.
+    pub(crate) reset: Reset,
     /// The slot of the connection that is held, and the mark on it.
     pub(crate) slot: u32,
     /// When the packet came, in [`ticks`](token_agent_common::stream::ticks).
@@ -378,12 +380,20 @@ pub(crate) fn leave_source(source: &Address) {
     }
 }
 
+/// Whether the interface faces a service.
+#[inline(always)]
+pub(crate) fn faces_service(settings: &Settings, interface: u32) -> bool {
+    // SAFETY: only whether it is there is used.
+    settings.is_zoned() && unsafe { ZONES.get(interface).is_some() }
+}
+
 /// Which connections may have the same addresses as this one and be others: those of another zone.
 #[inline(always)]
 pub(crate) fn zone(settings: &Settings, flow: &FlowKey, interface: u32) -> u32 {
-    // SAFETY: only whether it is there is used.
-    let faces_service = settings.is_zoned() && unsafe { ZONES.get(interface).is_some() };
-    if faces_service || flow.client.is_link_local() || flow.server.is_link_local() {
+    if faces_service(settings, interface)
+        || flow.client.is_link_local()
+        || flow.server.is_link_local()
+    {
         interface
     } else {
         0

@@ -10,8 +10,8 @@ use aya_ebpf::{
     EbpfContext,
     bindings::{__sk_buff, xdp_md},
     helpers::generated::{
-        bpf_skb_load_bytes, bpf_skb_store_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
-        bpf_xdp_store_bytes,
+        bpf_redirect, bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_store_bytes,
+        bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes, bpf_xdp_store_bytes,
     },
     programs::{TcContext, XdpContext},
 };
@@ -21,6 +21,8 @@ use token_agent_common::{
     stream::{COPY, PAGE, Page},
     window::{self, Window},
 };
+
+use crate::maps;
 
 /// How long an Ethernet header is.
 const ETHERNET: u32 = 14;
@@ -48,8 +50,21 @@ pub(crate) trait Packet: Sized {
     /// `to` is good for writing `len` bytes.
     unsafe fn load(&self, offset: u32, to: *mut c_void, len: u32) -> bool;
 
+    /// Replaces `len` bytes from `offset` on; false if they are not there, or cannot be written.
+    ///
+    /// # Safety
+    /// `from` is good for reading `len` bytes.
+    unsafe fn write(&self, offset: u32, from: *const c_void, len: u32) -> bool;
+
+    /// Makes it this long, which is not longer; false if that cannot be.
+    fn shorten(&self, len: u32) -> bool;
+
     /// Replaces the four bytes from `offset` on; false if they are not there, or cannot be written.
-    fn store(&self, offset: u32, bytes: &[u8; 4]) -> bool;
+    #[inline(always)]
+    fn store(&self, offset: u32, bytes: &[u8; 4]) -> bool {
+        // SAFETY: there are four.
+        unsafe { self.write(offset, bytes.as_ptr().cast(), 4) }
+    }
 
     /// Where its first part starts and ends in memory.
     fn linear(&self) -> (usize, usize);
@@ -236,15 +251,37 @@ impl Packet for XdpPacket {
     }
 
     #[inline(always)]
-    fn store(&self, offset: u32, bytes: &[u8; 4]) -> bool {
-        let from = core::ptr::from_ref(bytes).cast_mut().cast();
-        // SAFETY: the context is the one the kernel passed in, which reads the bytes alone.
-        unsafe { bpf_xdp_store_bytes(self.0.ctx, offset, from, 4) == 0 }
+    unsafe fn write(&self, offset: u32, from: *const c_void, len: u32) -> bool {
+        // SAFETY: the context is the one the kernel passed in, which only reads the bytes; they are the caller's promise.
+        unsafe { bpf_xdp_store_bytes(self.0.ctx, offset, from.cast_mut(), len) == 0 }
+    }
+
+    #[inline(always)]
+    fn shorten(&self, len: u32) -> bool {
+        let more = len.wrapping_sub(self.len()).cast_signed();
+        // SAFETY: the context is the one the kernel passed in.
+        unsafe { bpf_xdp_adjust_tail(self.0.ctx, more) == 0 }
     }
 }
 
 /// A packet at TC; its bytes may lie in several pages.
 pub(crate) struct TcPacket(TcContext);
+
+impl TcPacket {
+    /// Has the packet leave where it came from: by the interface it arrived on, or, where it was about to leave to a service,
+    /// as if it had arrived there.
+    #[inline(always)]
+    pub(crate) fn send_back(&self) -> i32 {
+        const OUT: u64 = 0;
+        const IN: u64 = 1;
+        let interface = self.interface();
+        let was_leaving =
+            maps::settings().is_some_and(|settings| maps::faces_service(settings, interface));
+        let to = if was_leaving { IN } else { OUT };
+        // SAFETY: the helper only notes where the packet goes.
+        unsafe { bpf_redirect(interface, to) as i32 }
+    }
+}
 
 impl Packet for TcPacket {
     type Context = *mut __sk_buff;
@@ -282,9 +319,14 @@ impl Packet for TcPacket {
     }
 
     #[inline(always)]
-    fn store(&self, offset: u32, bytes: &[u8; 4]) -> bool {
-        let from = core::ptr::from_ref(bytes).cast();
-        // SAFETY: the context is the one the kernel passed in, which reads the bytes alone.
-        unsafe { bpf_skb_store_bytes(self.0.skb.skb, offset, from, 4, 0) == 0 }
+    unsafe fn write(&self, offset: u32, from: *const c_void, len: u32) -> bool {
+        // SAFETY: the context is the one the kernel passed in; the bytes are the caller's promise.
+        unsafe { bpf_skb_store_bytes(self.0.skb.skb, offset, from, len, 0) == 0 }
+    }
+
+    #[inline(always)]
+    fn shorten(&self, len: u32) -> bool {
+        // SAFETY: the context is the one the kernel passed in.
+        unsafe { bpf_skb_change_tail(self.0.skb.skb, len, 0) == 0 }
     }
 }

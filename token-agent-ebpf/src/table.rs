@@ -45,6 +45,8 @@ impl Hold {
     pub(crate) const HELD: u32 = u32::MAX;
     /// There is none, and the segment means nothing to anybody.
     pub(crate) const PASS: u32 = u32::MAX - 1;
+    /// There is none, nor is one offered.
+    pub(crate) const STRANGER: u32 = u32::MAX - 2;
 
     /// Why the segment does not pass.
     #[inline(always)]
@@ -90,6 +92,8 @@ pub(crate) fn hold(scratch: &mut Scratch, found: u32, case: &Case<'_>, now: u64)
         let is_stray = work.segment.is_empty() && offers.is_none() || work.segment.resets();
         return if is_stray {
             Hold::PASS
+        } else if closed == NO_SLOT && offers.is_none() {
+            Hold::STRANGER
         } else {
             Reason::NoFlow as u32
         };

@@ -196,18 +196,22 @@ impl Datapath {
     }
 
     /// Sees to the connections that are older than the guard, as their services want it. Call it
-    /// once the guard is on. There are none if it went on with what an earlier run's guard knew.
+    /// once the guard is on. There are none if it went on with what an earlier run's guard knew. From then
+    /// on data of connections that do not exist is answered by a RST.
     ///
     /// # Errors
     /// If the kernel does not list them.
     pub fn settle(&mut self, services: &[Service]) -> Result<Vec<Settled>, DatapathError> {
-        if self.goes_on {
-            return Ok(Vec::new());
-        }
-        let program = object::classifier(&mut self.object, object::ADOPT)?;
-        existing::settle(services, |existing, adopt| {
-            existing.ask(program, adopt).unwrap_or(Standing::Unknown)
-        })
+        let settled = if self.goes_on {
+            Vec::new()
+        } else {
+            let program = object::classifier(&mut self.object, object::ADOPT)?;
+            existing::settle(services, |existing, adopt| {
+                existing.ask(program, adopt).unwrap_or(Standing::Unknown)
+            })?
+        };
+        self.maps.answer()?;
+        Ok(settled)
     }
 
     /// How the interfaces are guarded now: what was attached may be gone, and

@@ -3,8 +3,6 @@
 //!
 //! The machine should have nothing else to do. No test depends on these figures.
 
-#[path = "bench/bpf.rs"]
-mod bpf;
 #[path = "bench/bulk.rs"]
 mod bulk;
 #[path = "bench/host.rs"]
@@ -13,8 +11,6 @@ mod host;
 mod live;
 #[path = "bench/packets.rs"]
 mod packets;
-#[path = "bench/plain.rs"]
-mod plain;
 #[path = "bench/request.rs"]
 mod request;
 

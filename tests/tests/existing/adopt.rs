@@ -216,11 +216,11 @@ fn what_is_only_monitored_is_judged_and_not_disturbed() -> Result<()> {
         let counted = format!("reason=\"{reason}\",enforced=\"false\"");
         assert!(metrics.contains(&counted), "{reason}: {metrics}");
     }
-    // Once it is enforced, the one is judged as before, and the other one comes to nothing.
+    // Once it is enforced, the one is judged as before, and the other one is told that it is none.
     agent.tell(["guard", "web", "--mode", "enforce"])?;
     let (_, token) = agent.issue(&[])?;
     let with_token = bearer(&token);
     assert_eq!(fresh.tell(&format!("request {with_token}"))?, "200");
-    assert_eq!(used.tell(&format!("try {with_token}"))?, ALIVE);
+    assert_eq!(used.tell(&format!("try {with_token}"))?, RESET);
     Ok(())
 }

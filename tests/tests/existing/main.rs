@@ -1,6 +1,7 @@
 //! Connections that are older than the guard: closed, left alone or gone on with.
 
 mod adopt;
+mod answers;
 mod client;
 mod numbers;
 

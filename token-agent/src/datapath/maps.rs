@@ -57,6 +57,7 @@ pub(super) struct Maps {
     /// The interfaces that face a service.
     zones: HashMap<MapData, u32, u8>,
     is_zoned: bool,
+    answers: bool,
     tokens_used: u32,
     tokens_capacity: u32,
     audiences_used: u32,
@@ -84,6 +85,7 @@ impl Maps {
             quota: config.datapath.max_flows_per_source,
             zones: take(object, "ZONES")?,
             is_zoned: false,
+            answers: false,
             tokens_used: 0,
             tokens_capacity: config.datapath.max_tokens,
             audiences_used: 0,
@@ -217,9 +219,18 @@ impl Maps {
         if self.is_zoned {
             settings = settings.zoned();
         }
+        if self.answers {
+            settings = settings.answering();
+        }
         self.settings
             .set(0, Raw(settings), 0)
             .map_err(write("SETTINGS"))
+    }
+
+    /// Has data of connections that do not exist answered.
+    pub(super) fn answer(&mut self) -> Result<(), DatapathError> {
+        self.answers = true;
+        self.write_settings()
     }
 
     /// Says that the interface faces a service.

@@ -4,11 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use nix::net::if_::if_nametoindex;
-use token_agent_tests::host::{Agent, Namespace, Pair, run};
-
-use crate::{
-    bpf::{Link, Program, Spot},
-    plain,
+use token_agent_tests::{
+    bpf::{Link, Program, Spot, plain},
+    host::{Agent, Namespace, Pair, run},
 };
 
 /// Where the servers listen.

@@ -3,12 +3,12 @@
 
 use anyhow::Result;
 use token_agent_tests::{
+    bpf::{Counting, Spent},
     host::{Nginx, Pair},
     raw::Wire,
 };
 
 use crate::{
-    bpf::{Counting, Spent},
     bulk,
     host::{self, ADDRESS, Hook, Programs, SMALL},
     request, wrk,

@@ -2,15 +2,15 @@
 
 use anyhow::Result;
 
-use crate::bpf::{Program, Spot};
+use super::{Program, Spot};
 
 /// Passes every packet.
-pub(crate) fn empty(spot: Spot) -> Result<Program> {
+pub fn empty(spot: Spot) -> Result<Program> {
     Program::load(spot, &[result(spot.pass()), EXIT])
 }
 
 /// Passes every packet but, by chance, one of a hundred.
-pub(crate) fn lossy(spot: Spot) -> Result<Program> {
+pub fn lossy(spot: Spot) -> Result<Program> {
     let all = [
         instruction(CALL, 0, GET_PRANDOM_U32),
         instruction(JUMP_IF_LESS, 2, u32::MAX / 100),

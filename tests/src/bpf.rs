@@ -1,6 +1,8 @@
 //! The system call `bpf(2)`, for what no library does: programs without a file, and what the kernel
 //! counts of those of others.
 
+pub mod plain;
+
 use std::{
     ffi::CString,
     fs, io,
@@ -29,32 +31,32 @@ type Attributes = [u32; 32];
 
 /// A type of program, and the place where it is attached.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spot {
+pub struct Spot {
     kind: u32,
     place: u32,
     flags: u32,
 }
 
 impl Spot {
-    pub(crate) const TC_INGRESS: Self = Self {
+    pub const TC_INGRESS: Self = Self {
         kind: 3,
         place: 46,
         flags: 0,
     };
-    pub(crate) const TC_EGRESS: Self = Self {
+    pub const TC_EGRESS: Self = Self {
         kind: 3,
         place: 47,
         flags: 0,
     };
     /// In the driver.
-    pub(crate) const XDP: Self = Self {
+    pub const XDP: Self = Self {
         kind: 6,
         place: 37,
         flags: 1 << 2,
     };
 
     /// What a program returns there to pass a packet on.
-    pub(crate) const fn pass(self) -> i32 {
+    pub const fn pass(self) -> i32 {
         const XDP_PASS: i32 = 2;
         const TC_ACT_UNSPEC: i32 = -1;
         if self.kind == Self::XDP.kind {
@@ -65,7 +67,7 @@ impl Spot {
     }
 
     /// The same to drop it.
-    pub(crate) const fn drop(self) -> i32 {
+    pub const fn drop(self) -> i32 {
         const XDP_DROP: i32 = 1;
         const TC_ACT_SHOT: i32 = 2;
         if self.kind == Self::XDP.kind {
@@ -77,26 +79,27 @@ impl Spot {
 }
 
 /// A program of the kernel's.
-pub(crate) struct Program(OwnedFd);
+#[derive(Debug)]
+pub struct Program(OwnedFd);
 
 /// Keeps a program attached.
-pub(crate) struct Link(#[expect(dead_code, reason = "it is closed when it is dropped")] OwnedFd);
+#[derive(Debug)]
+pub struct Link(#[expect(dead_code, reason = "it is closed when it is dropped")] OwnedFd);
 
 /// Keeps the kernel counting how long programs run.
-pub(crate) struct Counting(
-    #[expect(dead_code, reason = "it is closed when it is dropped")] OwnedFd,
-);
+#[derive(Debug)]
+pub struct Counting(#[expect(dead_code, reason = "it is closed when it is dropped")] OwnedFd);
 
 /// What a program took so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Spent {
-    pub(crate) runs: u64,
-    pub(crate) nanoseconds: u64,
+pub struct Spent {
+    pub runs: u64,
+    pub nanoseconds: u64,
 }
 
 impl Spent {
     /// What came after `before`.
-    pub(crate) const fn since(self, before: Self) -> Self {
+    pub const fn since(self, before: Self) -> Self {
         Self {
             runs: self.runs - before.runs,
             nanoseconds: self.nanoseconds - before.nanoseconds,
@@ -104,14 +107,14 @@ impl Spent {
     }
 
     /// Nanoseconds a run.
-    pub(crate) fn each(self) -> f64 {
+    pub fn each(self) -> f64 {
         self.nanoseconds as f64 / self.runs.max(1) as f64
     }
 }
 
 impl Program {
     /// Loads a program for a spot.
-    pub(crate) fn load(spot: Spot, instructions: &[u64]) -> Result<Self> {
+    pub fn load(spot: Spot, instructions: &[u64]) -> Result<Self> {
         let license = c"GPL";
         let mut attributes = Attributes::default();
         attributes[0] = spot.kind;
@@ -122,7 +125,7 @@ impl Program {
     }
 
     /// The program of the link that is pinned there.
-    pub(crate) fn of_pin(path: &Path) -> Result<Self> {
+    pub fn of_pin(path: &Path) -> Result<Self> {
         let name = CString::new(path.as_os_str().as_bytes())?;
         let mut attributes = Attributes::default();
         put_pointer(&mut attributes, 0, name.as_ptr().cast());
@@ -134,7 +137,7 @@ impl Program {
     }
 
     /// Attaches it to an interface of this thread's network.
-    pub(crate) fn attach(&self, spot: Spot, interface: u32) -> Result<Link> {
+    pub fn attach(&self, spot: Spot, interface: u32) -> Result<Link> {
         let mut attributes = Attributes::default();
         attributes[0] = self.0.as_raw_fd().cast_unsigned();
         attributes[1] = interface;
@@ -144,7 +147,7 @@ impl Program {
     }
 
     /// What it took since it was loaded, while the kernel was [counting](Counting).
-    pub(crate) fn spent(&self) -> Result<Spent> {
+    pub fn spent(&self) -> Result<Spent> {
         Ok(Spent {
             runs: field(&self.0, "run_cnt")?,
             nanoseconds: field(&self.0, "run_time_ns")?,
@@ -154,7 +157,7 @@ impl Program {
 
 impl Counting {
     /// Has the kernel count until this is dropped.
-    pub(crate) fn start() -> Result<Self> {
+    pub fn start() -> Result<Self> {
         call(Command::EnableStats, &Attributes::default()).map(Self)
     }
 }
