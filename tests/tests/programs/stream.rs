@@ -381,6 +381,28 @@ fn a_fin_in_the_middle_of_something_ends_it() -> Result<()> {
     Ok(())
 }
 
+/// And only there: who is reset without it goes on.
+#[test]
+fn a_reset_counts_where_a_server_obeys_it() -> Result<()> {
+    on_a_connection(|it| {
+        let good = bearer("good");
+        let end = len(&good);
+        assert_eq!(it.send(0, good.as_str())?, ALLOWED);
+        it.ack(end)?;
+        assert_eq!(it.send_with(RST, end - 1, "")?, PASSED);
+        let beyond = it.send_with(RST, end + 1, "")?;
+        assert_eq!(beyond, dropped(Reason::BadPacket));
+        assert_eq!(it.send_with(DATA | FIN, end, good.as_str())?, ALLOWED);
+        let beyond = it.send_with(RST, 2 * end + 2, "")?;
+        assert_eq!(beyond, dropped(Reason::BadPacket));
+        it.ack(2 * end + 1)?;
+        assert_eq!(it.send_with(RST, 2 * end + 1, "")?, PASSED);
+        let over = it.send(2 * end, good.as_str())?;
+        assert_eq!(over, dropped(Reason::NoFlow));
+        Ok(())
+    })
+}
+
 #[test]
 fn a_stream_ends_where_it_has_ended() -> Result<()> {
     on_a_connection(|it| {

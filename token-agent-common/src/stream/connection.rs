@@ -533,7 +533,7 @@ impl Connection {
             // The server obeys one at what it expects next (RFC 5961, section 3.2), which lies somewhere here;
             // Linux, behind a FIN, at the byte before as well; and at the end of what came out of order,
             // which is not let pass.
-            return if start > next {
+            return if start > next + i64::from(self.next == self.fin) {
                 Arrival::Drop(Reason::BadPacket)
             } else if start >= acked - i64::from(self.fin != NONE) {
                 Arrival::Close
