@@ -3,7 +3,7 @@
 mod logs;
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -41,9 +41,9 @@ pub struct Ground<'a> {
 /// How they are guarded.
 #[derive(Clone, Copy, Debug)]
 pub struct Guard<'a> {
-    /// The hook.
-    pub hook: &'a str,
-    /// The interfaces.
+    /// Where, and by which program.
+    pub way: Way,
+    /// The servers' interfaces whose cables are guarded.
     pub interfaces: &'a [&'a str],
     /// More lines of `[datapath]`.
     pub datapath: &'a str,
@@ -54,7 +54,7 @@ pub struct Guard<'a> {
 impl Default for Guard<'_> {
     fn default() -> Self {
         Self {
-            hook: HOOKS[0],
+            way: Way::Tc,
             interfaces: &["eth0"],
             datapath: "",
             web: "",
@@ -65,21 +65,76 @@ impl Default for Guard<'_> {
 /// The guard's two hooks.
 pub const HOOKS: [&str; 2] = ["tc", "xdp"];
 
+/// Where the guard stands before the servers, and by which program.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Way {
+    /// On the host between, where packets leave it for the servers: as to a container.
+    Service,
+    /// Where they come in on the servers' own host, at TC.
+    Tc,
+    /// The same at XDP.
+    Xdp,
+}
+
+impl Way {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Service, Self::Tc, Self::Xdp];
+
+    /// Hosts that can be guarded that way.
+    ///
+    /// # Errors
+    /// If they cannot be made.
+    pub fn pair(self) -> Result<Pair> {
+        match self {
+            Self::Service => Pair::bridged(),
+            Self::Tc | Self::Xdp => Pair::new(),
+        }
+    }
+
+    const fn hook(self) -> &'static str {
+        match self {
+            Self::Service | Self::Tc => "tc",
+            Self::Xdp => "xdp",
+        }
+    }
+
+    /// An interface of the servers', or the one before it, as it is configured.
+    fn interface(self, name: &str) -> String {
+        match self {
+            Self::Service => {
+                let port = Pair::port(name);
+                format!("{{ name = \"{port}\", facing = \"service\" }}")
+            }
+            Self::Tc | Self::Xdp => format!("\"{name}\""),
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Service => "the way to a service",
+            Self::Tc => "tc",
+            Self::Xdp => "xdp",
+        })
+    }
+}
+
 /// A token that is revoked everywhere, by its text in the catalogue.
 pub const REVOKED: &str = "REVOKEDTOK";
 /// What stands for a valid one there.
 pub const GOOD: &str = "GOODTOK";
 
 impl<'a> Ground<'a> {
-    /// Sets it up, with the guard on this hook.
+    /// Sets it up, guarded this way; `pair` is one for it.
     ///
     /// # Errors
     /// If something does not start.
-    pub fn guarded(pair: &'a Pair, hook: &str) -> Result<Self> {
+    pub fn guarded(pair: &'a Pair, way: Way) -> Result<Self> {
         Self::guarded_as(
             pair,
             &Guard {
-                hook,
+                way,
                 ..Guard::default()
             },
         )
@@ -92,13 +147,16 @@ impl<'a> Ground<'a> {
     pub fn guarded_as(pair: &'a Pair, guard: &Guard<'_>) -> Result<Self> {
         let mut ground = Self::unguarded(pair)?;
         let Guard {
-            hook,
+            way,
             interfaces,
             datapath,
             web,
         } = guard;
+        let hook = way.hook();
+        let interfaces: Vec<_> = interfaces.iter().map(|name| way.interface(name)).collect();
+        let interfaces = interfaces.join(", ");
         let mut sections =
-            format!("[datapath]\ninterfaces = {interfaces:?}\nhook = \"{hook}\"\n{datapath}\n");
+            format!("[datapath]\ninterfaces = [{interfaces}]\nhook = \"{hook}\"\n{datapath}\n");
         for (door, name, more) in [
             (Door::Web, "web", *web),
             (Door::Keys, "keys", "header = \"x-api-key\""),
@@ -110,7 +168,7 @@ impl<'a> Ground<'a> {
                 "[[service]]\nname = \"{name}\"\nlisten = {listen}\n{more}\n"
             )?;
         }
-        let agent = Agent::start(&pair.server, &sections)?;
+        let agent = Agent::start(pair.guarding(), &sections)?;
         (_, ground.good) = agent.issue(&[])?;
         let (id, revoked) = agent.issue(&[])?;
         agent.tell(["revoke", &id])?;

@@ -12,8 +12,7 @@ use std::{
 
 use anyhow::Result;
 use token_agent_tests::{
-    ground::{Ground, HOOKS},
-    host::Pair,
+    ground::{Ground, Way},
     raw::Segment,
     servers::{Door, Make},
 };
@@ -114,9 +113,9 @@ fn request(token: &str) -> Vec<u8> {
 #[test]
 fn none_is_won() -> Result<()> {
     let mut won = Vec::new();
-    for hook in HOOKS {
-        let pair = Pair::new()?;
-        let ground = Ground::guarded(&pair, hook)?;
+    for way in Way::ALL {
+        let pair = way.pair()?;
+        let ground = Ground::guarded(&pair, way)?;
         let mut before = 0;
         for (what, run) in RACES {
             let until = Instant::now() + TRYING;
@@ -130,7 +129,7 @@ fn none_is_won() -> Result<()> {
             if let Some(first) = served.get(before) {
                 let count = served.len() - before;
                 won.push(format!(
-                    "{what}, on {hook}, {count} of {times} times: nginx served {first:?}"
+                    "{what}, on {way}, {count} of {times} times: nginx served {first:?}"
                 ));
             }
             before = served.len();

@@ -10,7 +10,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::Result;
 use token_agent_tests::{
     client::Client,
-    ground::{Ground, each},
+    ground::{Ground, Way, each},
     host::Pair,
     raw::Peer,
     servers::{Door, Make},
@@ -95,10 +95,10 @@ fn outcomes(ground: &Ground<'_>) -> Vec<(String, String)> {
     })
 }
 
-fn come_to_no_harm(hook: &str) -> Result<()> {
-    let (free, guarded) = (Pair::new()?, Pair::new()?);
+fn come_to_no_harm(way: Way) -> Result<()> {
+    let (free, guarded) = (Pair::new()?, way.pair()?);
     let free = Ground::unguarded(&free)?;
-    let guarded = Ground::guarded(&guarded, hook)?;
+    let guarded = Ground::guarded(&guarded, way)?;
     let (expected, got) = (outcomes(&free), outcomes(&guarded));
     let logs = guarded.logs()?;
     let mut wrong = Vec::new();
@@ -113,16 +113,21 @@ fn come_to_no_harm(hook: &str) -> Result<()> {
         let served = logs.all_revoked(make);
         wrong.extend(served.map(|entry| format!("{make:?} was brought to serve {entry:?}")));
     }
-    assert!(wrong.is_empty(), "on {hook}:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "on {way}:\n{}", wrong.join("\n"));
     Ok(())
 }
 
 #[test]
+fn come_to_no_harm_on_the_way_to_a_service() -> Result<()> {
+    come_to_no_harm(Way::Service)
+}
+
+#[test]
 fn come_to_no_harm_on_tc() -> Result<()> {
-    come_to_no_harm("tc")
+    come_to_no_harm(Way::Tc)
 }
 
 #[test]
 fn come_to_no_harm_on_xdp() -> Result<()> {
-    come_to_no_harm("xdp")
+    come_to_no_harm(Way::Xdp)
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use token_agent_tests::{
-    ground::{Ground, each},
+    ground::{Ground, Way, each},
     host::Pair,
     servers::Make,
 };
@@ -20,9 +20,9 @@ use case::Case;
 use play::{Cut, Played};
 
 /// No application gets a revoked token, however the bytes are cut.
-fn none_is_served(hook: &str) -> Result<()> {
-    let pair = Pair::new()?;
-    let ground = Ground::guarded(&pair, hook)?;
+fn none_is_served(way: Way) -> Result<()> {
+    let pair = way.pair()?;
+    let ground = Ground::guarded(&pair, way)?;
     let cases = Case::all(&ground.good)?;
     let played = play_all(&ground, &cases, &Cut::ALL)?;
     let logs = ground.logs()?;
@@ -30,7 +30,7 @@ fn none_is_served(hook: &str) -> Result<()> {
     let strays = strays.map(|entry| format!("a revoked request was served: {entry:?}"));
     let served = played.iter().filter_map(|played| played.served(&logs));
     let wrong: Vec<_> = served.chain(strays).collect();
-    assert!(wrong.is_empty(), "on {hook}:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "on {way}:\n{}", wrong.join("\n"));
     Ok(())
 }
 
@@ -51,13 +51,18 @@ fn play_all<'a>(ground: &Ground<'_>, cases: &'a [Case], cuts: &[Cut]) -> Result<
 }
 
 #[test]
+fn none_is_served_on_the_way_to_a_service() -> Result<()> {
+    none_is_served(Way::Service)
+}
+
+#[test]
 fn none_is_served_on_tc() -> Result<()> {
-    none_is_served("tc")
+    none_is_served(Way::Tc)
 }
 
 #[test]
 fn none_is_served_on_xdp() -> Result<()> {
-    none_is_served("xdp")
+    none_is_served(Way::Xdp)
 }
 
 /// Without a guard the servers do what the catalogue says, so the cases are no blanks.

@@ -21,7 +21,7 @@ use std::{collections::BTreeSet, net::SocketAddr};
 
 use anyhow::{Context as _, Result};
 use token_agent_tests::{
-    ground::{Ground, each},
+    ground::{Ground, Way, each},
     host::Pair,
     raw::Peer,
     servers::{Door, Make},
@@ -198,36 +198,42 @@ fn attempt<'a>(
     Ok(served)
 }
 
-fn fails(hook: &str) -> Result<()> {
-    let pair = Pair::new()?;
-    let ground = Ground::guarded(&pair, hook)?;
+fn fails(way: Way) -> Result<()> {
+    let pair = way.pair()?;
+    let ground = Ground::guarded(&pair, way)?;
     let served = attempt(&ground, ALL.into_iter().flatten())?;
     let served: Vec<_> = served.into_iter().map(|(_, served)| served).collect();
-    assert!(served.is_empty(), "on {hook}:\n{}", served.join("\n"));
+    assert!(served.is_empty(), "on {way}:\n{}", served.join("\n"));
     Ok(())
 }
 
 #[test]
+fn all_fail_on_the_way_to_a_service() -> Result<()> {
+    fails(Way::Service)
+}
+
+#[test]
 fn all_fail_on_tc() -> Result<()> {
-    fails("tc")
+    fails(Way::Tc)
 }
 
 #[test]
 fn all_fail_on_xdp() -> Result<()> {
-    fails("xdp")
+    fails(Way::Xdp)
 }
 
 #[test]
 fn all_succeed_without_a_guard() -> Result<()> {
-    let pair = Pair::new()?;
-    let ground = Ground::unguarded(&pair)?;
-    let attacks = || ALL.into_iter().flatten();
-    let served = attempt(&ground, attacks())?;
-    let served: BTreeSet<_> = served.iter().map(|(id, _)| *id).collect();
-    let real: Vec<_> = attacks()
-        .filter(|attack| attack.is_real && !served.contains(attack.id))
-        .map(|attack| attack.id)
-        .collect();
-    assert!(real.is_empty(), "nothing was served for {real:?}");
+    for pair in [Pair::new()?, Pair::bridged()?] {
+        let ground = Ground::unguarded(&pair)?;
+        let attacks = || ALL.into_iter().flatten();
+        let served = attempt(&ground, attacks())?;
+        let served: BTreeSet<_> = served.iter().map(|(id, _)| *id).collect();
+        let real: Vec<_> = attacks()
+            .filter(|attack| attack.is_real && !served.contains(attack.id))
+            .map(|attack| attack.id)
+            .collect();
+        assert!(real.is_empty(), "nothing was served for {real:?}");
+    }
     Ok(())
 }

@@ -19,6 +19,8 @@ mod windows;
 
 use std::collections::BTreeSet;
 
+use token_agent_tests::{ground::Way, host::Pair};
+
 use crate::catalogue;
 
 pub(crate) use play::{Case, Play};
@@ -70,22 +72,29 @@ fn sockets_get_what_was_measured() -> anyhow::Result<()> {
 
 #[test]
 fn requests_get_to_an_unguarded_server() -> anyhow::Result<()> {
-    let successful = run::successful(&cases())?;
-    let rest: Vec<_> = cases()
-        .into_iter()
-        .map(|case| case.id)
-        .filter(|id| !successful.contains(id))
-        .collect();
-    assert_eq!(rest, HARMLESS);
+    for pair in [Pair::new()?, Pair::bridged()?] {
+        let successful = run::successful(&pair, &cases())?;
+        let rest: Vec<_> = cases()
+            .into_iter()
+            .map(|case| case.id)
+            .filter(|id| !successful.contains(id))
+            .collect();
+        assert_eq!(rest, HARMLESS, "{pair:?}");
+    }
     Ok(())
 }
 
 #[test]
+fn on_the_way_to_a_service() -> anyhow::Result<()> {
+    run::guarded(Way::Service, &cases())
+}
+
+#[test]
 fn on_tc() -> anyhow::Result<()> {
-    run::guarded("tc", &cases())
+    run::guarded(Way::Tc, &cases())
 }
 
 #[test]
 fn on_xdp() -> anyhow::Result<()> {
-    run::guarded("xdp", &cases())
+    run::guarded(Way::Xdp, &cases())
 }

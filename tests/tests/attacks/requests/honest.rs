@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use token_agent_tests::{
-    ground::{Ground, Logs, each},
+    ground::{Ground, Logs, Way, each},
     host::Pair,
     servers::Make,
 };
@@ -12,10 +12,10 @@ use super::{
     play::{Cut, Played, send},
 };
 
-fn makes_no_difference(hook: &str) -> Result<()> {
-    let (free, guarded) = (Pair::new()?, Pair::new()?);
+fn makes_no_difference(way: Way) -> Result<()> {
+    let (free, guarded) = (Pair::new()?, way.pair()?);
     let free = Ground::unguarded(&free)?;
-    let guarded = Ground::guarded(&guarded, hook)?;
+    let guarded = Ground::guarded(&guarded, way)?;
     let mut wrong = Vec::new();
     let expected = outcomes(&free)?;
     let got = outcomes(&guarded)?;
@@ -28,7 +28,7 @@ fn makes_no_difference(hook: &str) -> Result<()> {
     }
     assert!(
         !expected.is_empty() && wrong.is_empty(),
-        "on {hook}:\n{}",
+        "on {way}:\n{}",
         wrong.join("\n")
     );
     Ok(())
@@ -69,11 +69,16 @@ fn outcomes(ground: &Ground<'_>) -> Result<Vec<(String, Outcome)>> {
 }
 
 #[test]
+fn makes_no_difference_on_the_way_to_a_service() -> Result<()> {
+    makes_no_difference(Way::Service)
+}
+
+#[test]
 fn makes_no_difference_on_tc() -> Result<()> {
-    makes_no_difference("tc")
+    makes_no_difference(Way::Tc)
 }
 
 #[test]
 fn makes_no_difference_on_xdp() -> Result<()> {
-    makes_no_difference("xdp")
+    makes_no_difference(Way::Xdp)
 }

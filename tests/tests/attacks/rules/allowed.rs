@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use token_agent_tests::{
     client::Client,
-    ground::{Ground, Guard, HOOKS},
+    ground::{Ground, Guard, Way},
     host::{PATIENCE, Pair},
     servers::{Door, Make},
 };
@@ -132,9 +132,9 @@ const ALL: &[Attack] = &[
     ),
 ];
 
-fn guard(hook: &str) -> Guard<'_> {
+fn guard(way: Way) -> Guard<'static> {
     Guard {
-        hook,
+        way,
         web: ALLOW,
         ..Guard::default()
     }
@@ -142,12 +142,12 @@ fn guard(hook: &str) -> Guard<'_> {
 
 #[test]
 fn all_fail_where_upgrades_are_allowed() -> Result<()> {
-    for hook in HOOKS {
-        let pair = Pair::new()?;
-        let ground = Ground::guarded_as(&pair, &guard(hook))?;
+    for way in Way::ALL {
+        let pair = way.pair()?;
+        let ground = Ground::guarded_as(&pair, &guard(way))?;
         let served = attempt(&ground, ALL)?;
         let served: Vec<_> = served.into_iter().map(|(_, served)| served).collect();
-        assert!(served.is_empty(), "on {hook}:\n{}", served.join("\n"));
+        assert!(served.is_empty(), "on {way}:\n{}", served.join("\n"));
     }
     Ok(())
 }
@@ -169,9 +169,9 @@ fn all_succeed_without_a_guard() -> Result<()> {
 /// E32: frames that look like requests, and come back as they are.
 #[test]
 fn websocket_frames_are_opaque() -> Result<()> {
-    for hook in HOOKS {
-        let pair = Pair::new()?;
-        let ground = Ground::guarded_as(&pair, &guard(hook))?;
+    for way in Way::ALL {
+        let pair = way.pair()?;
+        let ground = Ground::guarded_as(&pair, &guard(way))?;
         let mut client = Client::connect(&pair.client, Make::Node.address(Door::Web))?;
         client.send(&super::request(
             "GET",
@@ -180,7 +180,7 @@ fn websocket_frames_are_opaque() -> Result<()> {
             &ground.good,
             WEBSOCKET,
         ))?;
-        ensure!(client.answer(PATIENCE)? == 101, "no upgrade on {hook}");
+        ensure!(client.answer(PATIENCE)? == 101, "no upgrade on {way}");
         let mut frames = b"\x82\x7e\xff\xff\0\r\n\r\n".to_vec();
         for _ in 0..300 {
             frames.extend(super::request("GET", "denied", "E32", &ground.revoked, ""));
@@ -188,7 +188,7 @@ fn websocket_frames_are_opaque() -> Result<()> {
         client.send(&frames[..100])?;
         client.send(&frames[100..])?;
         let echo = client.read_exactly(frames.len(), PATIENCE)?;
-        ensure!(echo == frames, "on {hook} the frames came back otherwise");
+        ensure!(echo == frames, "on {way} the frames came back otherwise");
     }
     Ok(())
 }

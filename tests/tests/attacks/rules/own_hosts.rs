@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use token_agent_tests::{
-    ground::{Ground, HOOKS, set},
+    ground::{Ground, Way, set},
     host::Pair,
     raw::{FAST_OPEN, MPTCP, Peer, fast_open, mptcp_capable},
     servers::{Door, Make},
@@ -51,17 +51,16 @@ const WITH_COOKIES: &[Attack] = &[
 ];
 
 /// With a variable of the server's network set.
-fn hosts(variable: &str, value: &str) -> Result<Pair> {
-    let pair = Pair::new()?;
+fn with(pair: Pair, variable: &str, value: &str) -> Result<Pair> {
     set(&pair, variable, value)?;
     Ok(pair)
 }
 
 #[test]
 fn syn_cookies() -> Result<()> {
-    let pair = || hosts("ipv4/tcp_syncookies", "2");
+    let with_cookies = |pair| with(pair, "ipv4/tcp_syncookies", "2");
     {
-        let pair = pair()?;
+        let pair = with_cookies(Pair::new()?)?;
         let ground = Ground::unguarded(&pair)?;
         let served = attempt(&ground, WITH_COOKIES)?;
         for attack in WITH_COOKIES {
@@ -72,11 +71,11 @@ fn syn_cookies() -> Result<()> {
             );
         }
     }
-    for hook in HOOKS {
-        let pair = pair()?;
-        let ground = Ground::guarded(&pair, hook)?;
+    for way in Way::ALL {
+        let pair = with_cookies(way.pair()?)?;
+        let ground = Ground::guarded(&pair, way)?;
         let served = attempt(&ground, WITH_COOKIES)?;
-        ensure!(served.is_empty(), "on {hook}: {served:?}");
+        ensure!(served.is_empty(), "on {way}: {served:?}");
     }
     Ok(())
 }
@@ -102,7 +101,7 @@ fn ask(ground: &Ground<'_>, port: u16, option: &[u8], kind: u8) -> Result<bool> 
 /// TCP Fast Open would bring data on a SYN, and Multipath TCP data on another connection.
 #[test]
 fn what_evades_the_guard_is_not_granted() -> Result<()> {
-    let pair = || hosts("ipv4/tcp_fastopen", "3");
+    let with_fast_open = |pair| with(pair, "ipv4/tcp_fastopen", "3");
     // Behind other options, too, as far as there is room.
     let hidden = [vec![1; 36], mptcp_capable()].concat();
     let questions = [
@@ -126,7 +125,7 @@ fn what_evades_the_guard_is_not_granted() -> Result<()> {
         ),
     ];
     {
-        let pair = pair()?;
+        let pair = with_fast_open(Pair::new()?)?;
         let ground = Ground::unguarded(&pair)?;
         for (what, port, option, kind) in &questions {
             ensure!(
@@ -136,12 +135,12 @@ fn what_evades_the_guard_is_not_granted() -> Result<()> {
         }
     }
     let mut granted = Vec::new();
-    for hook in HOOKS {
-        let pair = pair()?;
-        let ground = Ground::guarded(&pair, hook)?;
+    for way in Way::ALL {
+        let pair = with_fast_open(way.pair()?)?;
+        let ground = Ground::guarded(&pair, way)?;
         for (what, port, option, kind) in &questions {
-            if ask(&ground, *port, option, *kind).with_context(|| format!("{what} on {hook}"))? {
-                granted.push(format!("{what} on {hook}"));
+            if ask(&ground, *port, option, *kind).with_context(|| format!("{what} on {way}"))? {
+                granted.push(format!("{what} on {way}"));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use token_agent_tests::{
-    ground::{Ground, HOOKS, each},
+    ground::{Ground, Way, each},
     host::Pair,
     raw::Peer,
     servers::{Door, Make},
@@ -126,12 +126,12 @@ fn in_cuts(front: &Front<'_>, bytes: &[u8]) -> Result<()> {
 
 #[test]
 fn all_fail_behind_a_header() -> Result<()> {
-    for hook in HOOKS {
-        let pair = Pair::new()?;
-        let ground = Ground::guarded(&pair, hook)?;
+    for way in Way::ALL {
+        let pair = way.pair()?;
+        let ground = Ground::guarded(&pair, way)?;
         let served = attempt(&ground, ALL)?;
         let served: Vec<_> = served.into_iter().map(|(_, served)| served).collect();
-        assert!(served.is_empty(), "on {hook}:\n{}", served.join("\n"));
+        assert!(served.is_empty(), "on {way}:\n{}", served.join("\n"));
     }
     Ok(())
 }
@@ -200,13 +200,13 @@ fn honest_headers_pass() -> Result<()> {
         most > expected.len() / 2,
         "even without a guard: {expected:?}"
     );
-    for hook in HOOKS {
-        let pair = Pair::new()?;
-        let got = answers(&Ground::guarded(&pair, hook)?)?;
+    for way in Way::ALL {
+        let pair = way.pair()?;
+        let got = answers(&Ground::guarded(&pair, way)?)?;
         for ((name, expected), (_, got)) in expected.iter().zip(got) {
             ensure!(
                 got == *expected,
-                "{name} on {hook}: {got} answers, without a guard {expected}"
+                "{name} on {way}: {got} answers, without a guard {expected}"
             );
         }
     }

@@ -4,8 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Result, ensure};
 use token_agent_tests::{
-    ground::{Ground, Guard, HOOKS},
-    host::Pair,
+    ground::{Ground, Guard, Way},
     raw::Peer,
     servers::{Door, Make},
 };
@@ -16,9 +15,9 @@ use super::{attempt, bait, place, request};
 const FLOWS: &str = "max_flows = 1024";
 const BUFFERS: &str = "unacked_buffers = 64";
 
-fn guard<'a>(hook: &'a str, datapath: &'a str) -> Guard<'a> {
+fn guard(way: Way, datapath: &str) -> Guard<'_> {
     Guard {
-        hook,
+        way,
         datapath,
         ..Guard::default()
     }
@@ -43,13 +42,13 @@ fn connect(ground: &Ground<'_>) -> Result<Peer> {
 /// D01: who only knocks takes nobody's place.
 #[test]
 fn a_flood_of_syns_harms_no_one() -> Result<()> {
-    for hook in HOOKS {
-        let pair = Pair::new()?;
-        let ground = Ground::guarded_as(&pair, &guard(hook, FLOWS))?;
+    for way in Way::ALL {
+        let pair = way.pair()?;
+        let ground = Ground::guarded_as(&pair, &guard(way, FLOWS))?;
         let mut before = connect(&ground)?;
         ensure!(
             is_served(&ground, &mut before)?,
-            "not even before, on {hook}"
+            "not even before, on {way}"
         );
         for _ in 0..5_000 {
             let peer = ground.wire.peer(Make::Node.address(Door::Web))?;
@@ -57,14 +56,11 @@ fn a_flood_of_syns_harms_no_one() -> Result<()> {
         }
         ensure!(
             is_served(&ground, &mut before)?,
-            "who was there before, on {hook}"
+            "who was there before, on {way}"
         );
         for _ in 0..20 {
             let mut after = connect(&ground)?;
-            ensure!(
-                is_served(&ground, &mut after)?,
-                "who comes after, on {hook}"
-            );
+            ensure!(is_served(&ground, &mut after)?, "who comes after, on {way}");
         }
     }
     Ok(())
@@ -73,13 +69,13 @@ fn a_flood_of_syns_harms_no_one() -> Result<()> {
 /// D02: connections of one source, each with a head begun, leave room for those of others.
 #[test]
 fn one_source_does_not_fill_the_table() -> Result<()> {
-    for hook in HOOKS {
-        let pair = Pair::new()?;
-        let ground = Ground::guarded_as(&pair, &guard(hook, FLOWS))?;
+    for way in Way::ALL {
+        let pair = way.pair()?;
+        let ground = Ground::guarded_as(&pair, &guard(way, FLOWS))?;
         let mut before = connect(&ground)?;
         ensure!(
             is_served(&ground, &mut before)?,
-            "not even before, on {hook}"
+            "not even before, on {way}"
         );
         let mut peers = Vec::new();
         for port in 0..1_500 {
@@ -91,14 +87,11 @@ fn one_source_does_not_fill_the_table() -> Result<()> {
         }
         ensure!(
             is_served(&ground, &mut before)?,
-            "who was there before, on {hook}"
+            "who was there before, on {way}"
         );
         for _ in 0..20 {
             let mut after = connect(&ground)?;
-            ensure!(
-                is_served(&ground, &mut after)?,
-                "who comes after, on {hook}"
-            );
+            ensure!(is_served(&ground, &mut after)?, "who comes after, on {way}");
         }
     }
     Ok(())
@@ -107,9 +100,9 @@ fn one_source_does_not_fill_the_table() -> Result<()> {
 /// D12: islands of a byte each take no room, and no one else's.
 #[test]
 fn islands_harm_no_one() -> Result<()> {
-    for hook in HOOKS {
-        let pair = Pair::new()?;
-        let ground = Ground::guarded(&pair, hook)?;
+    for way in Way::ALL {
+        let pair = way.pair()?;
+        let ground = Ground::guarded(&pair, way)?;
         let mut peers = Vec::new();
         for _ in 0..5 {
             let peer = connect(&ground)?;
@@ -119,7 +112,7 @@ fn islands_harm_no_one() -> Result<()> {
             peers.push(peer);
         }
         let mut other = connect(&ground)?;
-        ensure!(is_served(&ground, &mut other)?, "on {hook}");
+        ensure!(is_served(&ground, &mut other)?, "on {way}");
     }
     Ok(())
 }
@@ -127,9 +120,9 @@ fn islands_harm_no_one() -> Result<()> {
 /// When there is no room to keep what was not acknowledged, baits work no better, and whole requests no worse.
 #[test]
 fn full_buffers_open_nothing() -> Result<()> {
-    for hook in HOOKS {
-        let pair = Pair::new()?;
-        let ground = Ground::guarded_as(&pair, &guard(hook, BUFFERS))?;
+    for way in Way::ALL {
+        let pair = way.pair()?;
+        let ground = Ground::guarded_as(&pair, &guard(way, BUFFERS))?;
         let mut peers = Vec::new();
         let head = request("GET", "passed", "begun", &ground.good, "");
         for _ in 0..200 {
@@ -141,11 +134,11 @@ fn full_buffers_open_nothing() -> Result<()> {
         }
         let served = attempt(&ground, bait::ALL)?;
         let served: Vec<_> = served.into_iter().map(|(_, served)| served).collect();
-        ensure!(served.is_empty(), "on {hook}:\n{}", served.join("\n"));
+        ensure!(served.is_empty(), "on {way}:\n{}", served.join("\n"));
         let mut honest = connect(&ground)?;
         honest.data(0, &head).send()?;
         honest.settle()?;
-        ensure!(honest.is_answered(), "a whole request on {hook}");
+        ensure!(honest.is_answered(), "a whole request on {way}");
         ensure!(place(peers.len()) == 200, "they are kept that long");
     }
     Ok(())

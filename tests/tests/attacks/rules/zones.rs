@@ -3,9 +3,9 @@
 
 use std::{net::SocketAddr, process::Command, time::Duration};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use token_agent_tests::{
-    ground::{Ground, Guard, HOOKS},
+    ground::{Ground, Guard, Way},
     host::{Pair, run},
     raw::Wire,
     servers::{Door, Make},
@@ -20,13 +20,7 @@ const SERVER: &str = "fe80::b";
 /// Lays another cable, and gives both ends of both of them the same addresses.
 fn second_cable(pair: &Pair) -> Result<Wire> {
     let ip = |mut command: Command, args: &str| run(command.args(args.split(' '))).map(drop);
-    let peer = pair.server.path().context("a namespace of its own")?;
-    ip(
-        pair.client.command("ip"),
-        &format!("link add eth1 type veth peer name eth1 netns {peer}"),
-    )?;
-    ip(pair.client.command("ip"), "link set eth1 up")?;
-    ip(pair.server.command("ip"), "link set eth1 up")?;
+    pair.lay("eth1")?;
     for interface in ["eth0", "eth1"] {
         let wire = Wire::open_on(pair, interface)?;
         let client = wire.ethernet().map(|byte| format!("{byte:02x}")).join(":");
@@ -81,18 +75,18 @@ fn addresses_of_a_link_are_told_apart() -> Result<()> {
             "it is served to nobody"
         );
     }
-    for hook in HOOKS {
-        let pair = Pair::new()?;
+    for way in Way::ALL {
+        let pair = way.pair()?;
         let other = second_cable(&pair)?;
         let guard = Guard {
-            hook,
+            way,
             interfaces: &["eth0", "eth1"],
             ..Guard::default()
         };
         let ground = Ground::guarded_as(&pair, &guard)?;
         ensure!(
             !one_hides_the_other(&ground, &other)?,
-            "R11-zones on {hook}: a revoked request was served"
+            "R11-zones on {way}: a revoked request was served"
         );
     }
     Ok(())
@@ -126,13 +120,13 @@ fn a_path_past_the_guard_completes_nothing() -> Result<()> {
             "it is served to nobody"
         );
     }
-    for hook in HOOKS {
-        let pair = Pair::new()?;
+    for way in Way::ALL {
+        let pair = way.pair()?;
         let other = second_cable(&pair)?;
-        let ground = Ground::guarded(&pair, hook)?;
+        let ground = Ground::guarded(&pair, way)?;
         ensure!(
             !half_goes_another_way(&ground, &other)?,
-            "R7-path on {hook}: a revoked request was served"
+            "R7-path on {way}: a revoked request was served"
         );
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use token_agent_tests::{
-    ground::{Ground, Logs, each, set},
+    ground::{Ground, Logs, Way, each, set},
     host::{PATIENCE, Pair},
     servers::{Door, Make},
 };
@@ -124,26 +124,25 @@ struct Played<'a> {
 }
 
 /// In requests and behind the guard.
-pub(crate) fn guarded(hook: &str, cases: &[&Case]) -> Result<()> {
-    guarded_where(&[], hook, cases)
+pub(crate) fn guarded(way: Way, cases: &[&Case]) -> Result<()> {
+    guarded_where(&[], way, cases)
 }
 
 /// The same with these variables of the server's network.
-pub(crate) fn guarded_where(variables: &[(&str, &str)], hook: &str, cases: &[&Case]) -> Result<()> {
-    let pair = Pair::new()?;
+pub(crate) fn guarded_where(variables: &[(&str, &str)], way: Way, cases: &[&Case]) -> Result<()> {
+    let pair = way.pair()?;
     for (variable, value) in variables {
         set(&pair, variable, value)?;
     }
-    let ground = Ground::guarded(&pair, hook)?;
+    let ground = Ground::guarded(&pair, way)?;
     let wrong = failures(&ground, cases)?;
-    assert!(wrong.is_empty(), "on {hook}:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "on {way}:\n{}", wrong.join("\n"));
     Ok(())
 }
 
 /// In requests and without a guard: which cases bring a revoked one to a server, in one of the roles.
-pub(crate) fn successful(cases: &[&Case]) -> Result<BTreeSet<&'static str>> {
-    let pair = Pair::new()?;
-    let ground = Ground::unguarded(&pair)?;
+pub(crate) fn successful(pair: &Pair, cases: &[&Case]) -> Result<BTreeSet<&'static str>> {
+    let ground = Ground::unguarded(pair)?;
     let (played, logs) = play_all(&ground, cases)?;
     Ok(played
         .iter()

@@ -1,7 +1,10 @@
 //! Cases that need a host of their own: its network is set otherwise.
 
 use anyhow::Result;
-use token_agent_tests::raw::{fast_open, flags::SYN};
+use token_agent_tests::{
+    ground::Way,
+    raw::{fast_open, flags::SYN},
+};
 
 use super::{Case, Play, run};
 
@@ -64,25 +67,12 @@ fn sockets_get_what_was_measured() -> Result<()> {
 }
 
 #[test]
-fn on_tc() -> Result<()> {
-    for (variable, value, cases) in HOSTS {
-        run::guarded_where(
-            &[(variable, value)],
-            "tc",
-            &cases.iter().collect::<Vec<_>>(),
-        )?;
-    }
-    Ok(())
-}
-
-#[test]
-fn on_xdp() -> Result<()> {
-    for (variable, value, cases) in HOSTS {
-        run::guarded_where(
-            &[(variable, value)],
-            "xdp",
-            &cases.iter().collect::<Vec<_>>(),
-        )?;
+fn on_every_way() -> Result<()> {
+    for way in Way::ALL {
+        for (variable, value, cases) in HOSTS {
+            let cases: Vec<_> = cases.iter().collect();
+            run::guarded_where(&[(variable, value)], way, &cases)?;
+        }
     }
     Ok(())
 }
