@@ -236,6 +236,10 @@ const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_QINQ: u16 = 0x88a8;
 
+/// How much the fields of IP headers can say. A kernel that aggregates more leaves them at 0 (BIG TCP); on a
+/// link there is no such frame.
+const LONGEST: u32 = 65_535;
+
 const HOP_BY_HOP: u8 = 0;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -361,7 +365,11 @@ impl Headers {
     #[inline(always)]
     fn ipv4(&self, at: u32, len: u32, segment: &mut Segment) -> Frame {
         let ip = Ipv4([self.word(at), self.word(at + 8), self.word(at + 16)]);
-        let (header, total) = (ip.header(), ip.total());
+        let header = ip.header();
+        let total = match ip.total() {
+            0 if len > at + LONGEST => len - at,
+            total => total,
+        };
         if at + 20 > len || ip.version() != 4 || header < 20 || total < header || at + total > len {
             return Frame::Unreadable;
         }
@@ -382,14 +390,18 @@ impl Headers {
     fn ipv6(&self, at: u32, len: u32, segment: &mut Segment) -> Frame {
         // Version, traffic class, flow label, payload length, next header, hop limit.
         let first = self.word(at);
-        let end = at + 40 + u32::from(((first >> 32) as u16).swap_bytes());
+        let next = (first >> 48) as u8;
+        let end = match u32::from(((first >> 32) as u16).swap_bytes()) {
+            0 if len > at + 40 + LONGEST && self.is_long(next, at + 40, len) => len,
+            payload => at + 40 + payload,
+        };
         if at + 40 > len || (first as u8) >> 4 != 6 || end > len {
             return Frame::Unreadable;
         }
         segment.network = at;
         segment.flow.client = Address::from_words([self.word(at + 8), self.word(at + 16)]);
         segment.flow.server = Address::from_words([self.word(at + 24), self.word(at + 32)]);
-        let mut next = (first >> 48) as u8;
+        let mut next = next;
         let mut next_at = at + 40;
         let mut walked = 0;
         loop {
@@ -423,6 +435,17 @@ impl Headers {
             walked += 1;
         }
         self.tcp(next_at, end, segment)
+    }
+
+    /// Whether what follows an IPv6 header at `at` says that it takes up the rest of the frame: by a jumbo payload
+    /// option (RFC 2675, section 2), or by nothing, as later kernels do.
+    #[inline(always)]
+    fn is_long(&self, next: u8, at: u32, len: u32) -> bool {
+        /// Of a header that holds this option alone: its length, the option's type and length.
+        const JUMBO: u32 = 0x04_c2_00;
+        let word = self.word(at);
+        let said = ((word >> 32) as u32).swap_bytes();
+        next == TCP || next == HOP_BY_HOP && (word as u32) >> 8 == JUMBO && said == len - at
     }
 
     /// RFC 9293, section 3.1.

@@ -416,3 +416,51 @@ proptest! {
         }
     }
 }
+
+/// A kernel's own aggregates, on their way out or in: their length is told by no field, or by an option.
+#[test]
+fn frames_longer_than_their_header_can_say() {
+    let long = tcp(20, flag::ACK, 70_000);
+    let frame4 = |change: fn(&mut Vec<u8>)| {
+        let mut packet = ipv4(0, &long);
+        packet[2..4].fill(0);
+        change(&mut packet);
+        [ethernet(ETHERTYPE_IPV4, &[]), packet].concat()
+    };
+    let frame6 = |extensions: &[(u8, usize)], change: fn(&mut Vec<u8>)| {
+        let mut packet = ipv6(extensions, &long);
+        packet[4..6].fill(0);
+        change(&mut packet);
+        [ethernet(ETHERTYPE_IPV6, &[]), packet].concat()
+    };
+    let jumbo = |packet: &mut Vec<u8>| {
+        packet[42..44].copy_from_slice(&[0xc2, 4]);
+        let length = packet.len() as u32 - 40;
+        packet[44..48].copy_from_slice(&length.to_be_bytes());
+    };
+    let option = &[(HOP_BY_HOP, 8)];
+    for (what, frame) in [
+        ("v4", frame4(|_| ())),
+        ("v6", frame6(&[], |_| ())),
+        ("v6 with an option", frame6(option, jumbo)),
+    ] {
+        let (found, segment) = read(&frame);
+        assert_eq!((found, segment.len), (Frame::Tcp, 70_000), "{what}");
+    }
+    for (what, frame) in [
+        ("v4 that says something", frame4(|p| p[3] = 1)),
+        ("v4 that is not long", frame4(|p| p.truncate(65_535))),
+        ("v6 that says something", frame6(&[], |p| p[5] = 1)),
+        ("v6 that is not long", frame6(&[], |p| p.truncate(65_575))),
+        ("v6 with another option", frame6(option, |_| ())),
+        (
+            "v6 with two extensions",
+            frame6(&[(DESTINATION_OPTIONS, 8)], |_| ()),
+        ),
+    ] {
+        assert_eq!(read(&frame).0, Frame::Unreadable, "{what}");
+    }
+    let mut less = frame6(option, jumbo);
+    less.push(0);
+    assert_eq!(read(&less).0, Frame::Unreadable, "v6, cut short");
+}
