@@ -66,6 +66,6 @@ impl Slot {
 const _: () = {
     assert!(size_of::<Slot>() == 192);
     assert!(size_of::<Offers>() == 48);
-    assert!(size_of::<Buffer>() == 1_600);
+    assert!(size_of::<Buffer>() == 4_672);
     assert!(size_of::<Page>() == 2_368);
 };

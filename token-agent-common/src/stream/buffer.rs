@@ -18,7 +18,7 @@ pub const PAGES: usize = 32;
 pub(super) const CAPACITY: u32 = PAGE * PAGES as u32;
 
 /// In how many runs.
-pub(super) const RUNS: usize = 64;
+pub(super) const RUNS: usize = 256;
 
 const WORDS: usize = PAGE as usize / 8;
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// In how many pieces the deciding bytes of one segment are kept.
-pub const PIECES: usize = 4;
+pub const PIECES: usize = 16;
 
 /// Opaque bytes between two pieces that are worth a piece of their own.
 const GAP: u32 = 64;
