@@ -37,11 +37,16 @@ struct Tool {
     is_there: fn() -> bool,
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 15] = [
     Tool {
         package: "curl",
         why: "the tests' client",
         is_there: || process::find("curl").is_some(),
+    },
+    Tool {
+        package: "ethtool",
+        why: "has the tests' kernels send every segment by itself",
+        is_there: || process::find("ethtool").is_some(),
     },
     Tool {
         package: "gcc",
@@ -64,6 +69,11 @@ const TOOLS: [Tool; 9] = [
         is_there: || Path::new("/usr/include/stdio.h").is_file(),
     },
     Tool {
+        package: "nghttp2-client",
+        why: "has h2load, one of the tests' clients",
+        is_there: || process::find("h2load").is_some(),
+    },
+    Tool {
         package: "nginx",
         why: "the tests' server; its own service stays off",
         is_there: || process::find("nginx").is_some(),
@@ -82,6 +92,26 @@ const TOOLS: [Tool; 9] = [
         package: "python3",
         why: "the tests' other server and client",
         is_there: || process::find("python3").is_some(),
+    },
+    Tool {
+        package: "python3-requests",
+        why: "one of the tests' clients",
+        is_there: || has_module("requests"),
+    },
+    Tool {
+        package: "python3-urllib3",
+        why: "one of the tests' clients",
+        is_there: || has_module("urllib3"),
+    },
+    Tool {
+        package: "python3-websockets",
+        why: "the tests' WebSocket server and client",
+        is_there: || has_module("websockets"),
+    },
+    Tool {
+        package: "wrk",
+        why: "one of the tests' clients",
+        is_there: || process::find("wrk").is_some(),
     },
 ];
 
@@ -137,6 +167,11 @@ pub(crate) fn ensure_emulator() -> Result<()> {
         eprintln!("{tool}");
     }
     install_packages(&missing.iter().map(|tool| tool.package).collect::<Vec<_>>())
+}
+
+/// Whether Debian's Python has it, whatever other Python there is.
+fn has_module(name: &str) -> bool {
+    process::succeeds(Command::new("/usr/bin/python3").args(["-c", &format!("import {name}")]))
 }
 
 fn is_installed(package: &str) -> bool {
