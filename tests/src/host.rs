@@ -19,6 +19,6 @@ pub use command::run;
 pub use curl::{authority, bearer, curl, is_denied};
 pub use namespace::Namespace;
 pub use nginx::Nginx;
-pub use pair::Pair;
+pub use pair::{End, Pair, join};
 pub use patience::{PATIENCE, wait_for};
 pub use process::Process;

@@ -10,6 +10,7 @@ pub mod ground;
 #[cfg(feature = "agent")]
 pub mod guard;
 pub mod host;
+pub mod line;
 pub mod model;
 pub mod raw;
 pub mod request;

@@ -25,12 +25,14 @@ mod honest;
 mod options;
 mod peer;
 mod segment;
+mod socket;
 mod wire;
 
 pub use arrived::Arrived;
 pub use options::{FAST_OPEN, MPTCP, TIMESTAMPS, fast_open, mptcp_capable, timestamps};
 pub use peer::{End, Peer};
 pub use segment::Segment;
+pub(crate) use socket::{ethernet, listen};
 pub use wire::Wire;
 
 /// TCP's flags.

@@ -1,4 +1,6 @@
-//! Two hosts and a wire, or a host between them that passes on what comes.
+//! Hosts and the wires between them.
+
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
@@ -14,9 +16,40 @@ pub struct Pair {
     bridge: Option<Namespace>,
 }
 
+/// One end of a wire: the host, the interface's name, its addresses with their prefixes.
+pub type End<'a> = (&'a Namespace, &'a str, &'a [&'a str]);
+
+/// Joins two hosts by a veth pair.
+///
+/// # Errors
+/// If `ip` cannot make it.
+pub fn join(ends: [End<'_>; 2]) -> Result<()> {
+    let [(one, one_name, _), (other, other_name, _)] = ends;
+    let peer = other.path().context("a namespace of its own")?;
+    let mut ip = one.command("ip");
+    ip.args(["link", "add", one_name, "type", "veth"]);
+    run(ip.args(["peer", "name", other_name, "netns", &peer]))?;
+    for (host, name, addresses) in ends {
+        let ip = || -> Command { host.command("ip") };
+        for address in addresses {
+            // The other end is known to have another one.
+            let known: &[&str] = if address.contains(':') {
+                &["nodad"]
+            } else {
+                &[]
+            };
+            run(ip().args(["addr", "add", address, "dev", name]).args(known))?;
+        }
+        run(ip().args(["link", "set", name, "up"]))?;
+    }
+    Ok(())
+}
+
 impl Pair {
     /// The server's addresses.
     pub const SERVER: [&str; 2] = ["10.77.0.2", "fd77::2"];
+    /// The address of the [container](Self::container).
+    pub const CONTAINER: &str = "10.79.0.2";
 
     /// Makes both hosts.
     ///
@@ -57,7 +90,10 @@ impl Pair {
     /// If `ip` cannot.
     pub fn lay(&self, interface: &str) -> Result<()> {
         match &self.bridge {
-            None => join(&self.client, interface, &self.server, interface)?,
+            None => join([
+                (&self.client, interface, &[]),
+                (&self.server, interface, &[]),
+            ])?,
             Some(between) => {
                 let bridge = format!("br-{interface}");
                 ip(between, &format!("link add {bridge} type bridge"))?;
@@ -65,7 +101,7 @@ impl Pair {
                     (&self.client, format!("cli-{interface}")),
                     (&self.server, Self::port(interface)),
                 ] {
-                    join(between, &port, host, interface)?;
+                    join([(between, &port, &[]), (host, interface, &[])])?;
                     ip(between, &format!("link set {port} master {bridge}"))?;
                 }
                 ip(between, &format!("link set {bridge} up"))?;
@@ -85,17 +121,28 @@ impl Pair {
     pub fn port(interface: &str) -> String {
         format!("srv-{interface}")
     }
-}
 
-/// Joins two hosts by a veth pair, and takes both ends up.
-fn join(one: &Namespace, its: &str, other: &Namespace, others: &str) -> Result<()> {
-    let there = other.path().context("a namespace of its own")?;
-    ip(
-        one,
-        &format!("link add {its} type veth peer name {others} netns {there}"),
-    )?;
-    ip(one, &format!("link set {its} up"))?;
-    ip(other, &format!("link set {others} up"))
+    /// A third host that the client reaches over the server's, by its `web0`, as a container is reached.
+    ///
+    /// # Errors
+    /// If `ip` cannot make it.
+    pub fn container(&self) -> Result<Namespace> {
+        let container = Namespace::new()?;
+        join([
+            (&self.server, "web0", &["10.79.0.1/24"]),
+            (&container, "eth0", &["10.79.0.2/24"]),
+        ])?;
+        let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
+        run(self.server.command("sh").args(["-c", forward]))?;
+        for (host, to, over) in [
+            (&self.client, "10.79.0.0/24", "10.77.0.2"),
+            (&container, "default", "10.79.0.1"),
+        ] {
+            let mut ip = host.command("ip");
+            run(ip.args(["route", "add", to, "via", over]))?;
+        }
+        Ok(container)
+    }
 }
 
 fn ip(host: &Namespace, arguments: &str) -> Result<()> {

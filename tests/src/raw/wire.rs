@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    io::{self, IoSliceMut},
+    io::IoSliceMut,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::{AsRawFd as _, OwnedFd},
     sync::{
@@ -17,18 +17,11 @@ use std::{
 use anyhow::{Context as _, Result};
 use nix::{
     errno::Errno,
-    ifaddrs::getifaddrs,
-    sys::{
-        socket::{
-            AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvmsg,
-            send, setsockopt, socket, sockopt,
-        },
-        time::{TimeVal, TimeValLike as _},
-    },
+    sys::socket::{LinkAddr, MsgFlags, recvmsg, send},
 };
 
-use super::{Arrived, Peer};
-use crate::host::{Namespace, Pair, run};
+use super::{Arrived, Peer, ethernet, listen};
+use crate::host::{Pair, run};
 
 /// Where frames are sent and seen as they are.
 pub struct Wire {
@@ -166,34 +159,6 @@ impl Link {
             }
         }
     }
-}
-
-/// Every frame of the interface, without end of patience for the reader.
-fn listen(interface: &LinkAddr) -> io::Result<OwnedFd> {
-    let socket = socket(
-        AddressFamily::Packet,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::EthAll,
-    )?;
-    bind(socket.as_raw_fd(), interface)?;
-    setsockopt(&socket, sockopt::RcvBufForce, &(32 << 20))?;
-    setsockopt(
-        &socket,
-        sockopt::ReceiveTimeout,
-        &TimeVal::milliseconds(100),
-    )?;
-    Ok(socket)
-}
-
-/// An interface's link-level address.
-fn ethernet(host: &Namespace, interface: &str) -> Result<LinkAddr> {
-    let addresses = host.within(|| getifaddrs().map(Vec::from_iter))??;
-    addresses
-        .into_iter()
-        .filter(|address| address.interface_name == interface)
-        .find_map(|address| address.address?.as_link_addr().copied())
-        .with_context(|| format!("there is no {interface}"))
 }
 
 impl Drop for Wire {
