@@ -146,11 +146,15 @@ fn enter(scratch: &mut Scratch, index: u32, was_closed: bool, now: u64) -> bool 
     let slot = unsafe { &mut *held.slot };
     let work = &mut scratch.work;
     let key = &work.segment.flow;
-    // One that is over does not begin again with the same numbers: the server may still be at it.
+    // One that is over does not begin again with the same numbers, or some near them: the server may still be at it.
+    let isn = work.connection.isn();
     let is_ours = if was_closed {
         slot.connection.key == *key
             && slot.connection.is_closed()
-            && !slot.connection.has_begun_with(work.connection.isn())
+            && !slot.connection.has_begun_with(isn)
+            && !slot
+                .connection
+                .is_near(isn, &slot.witness.seen(), ticks(now))
     } else {
         maps::enter(key, index)
     };

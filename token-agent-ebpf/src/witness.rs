@@ -4,7 +4,7 @@ use core::hint::black_box;
 
 use token_agent_common::{
     packet::Frame,
-    stream::{Answer, Change, Pair, Slot},
+    stream::{Answer, Change, Pair, Slot, ticks},
 };
 
 use crate::{
@@ -65,26 +65,37 @@ pub(crate) fn witness<P: Packet>(packet: P) -> Action {
     Action::Pass
 }
 
-/// Notes what a SYN-ACK offers. A connection that began with another pair is over then.
+/// Notes what a SYN-ACK offers. A connection that began with another pair is over then, unless the server could take
+/// what follows for more of it.
 #[inline(never)]
 fn offered(scratch: &mut Scratch) -> Action {
     let Scratch { work, offers, .. } = scratch;
     let pair = Pair::offered(&work.segment);
     let key = &work.segment.flow;
     if let Some(slot) = maps::slot(maps::flow(key)) {
-        let Some(held) = Held::take(slot, mark::now()) else {
+        let now = mark::now();
+        let Some(held) = Held::take(slot, now) else {
             // It is offered again.
             return Action::Drop;
         };
         // SAFETY: a slot is a map's value, and the mark is ours.
-        let connection = unsafe { &mut (*held.slot).connection };
-        let is_known = connection.key == *key && connection.has_begun_with(pair);
-        if connection.key == *key && !is_known {
+        let Slot {
+            connection,
+            witness,
+            ..
+        } = unsafe { &mut *held.slot };
+        let is_ours = connection.key == *key;
+        let is_known = is_ours && connection.has_begun_with(pair);
+        let is_near = is_ours && !is_known && connection.is_near(pair, &witness.seen(), ticks(now));
+        if is_ours && !is_known && !is_near {
             connection.close();
         }
         held.give();
         if is_known {
             return Action::Pass;
+        }
+        if is_near {
+            return Action::Drop;
         }
     }
     if !maps::offers(key, offers) {
@@ -92,11 +103,16 @@ fn offered(scratch: &mut Scratch) -> Action {
     }
     offers.add(pair);
     maps::offer(key, offers);
-    // If the connection began with it meanwhile, what was withdrawn then is there again.
+    // If the connection began meanwhile with this one or one near it, what was withdrawn then is there again.
     if let Some(slot) = maps::slot(maps::flow(key)) {
         // SAFETY: a slot is a map's value; an offer too few is made again.
-        let connection = unsafe { &(*slot).connection };
-        if connection.key == *key && connection.has_begun_with(pair) {
+        let Slot {
+            connection,
+            witness,
+            ..
+        } = unsafe { &*slot };
+        let is_near = connection.is_near(pair, &witness.seen(), ticks(mark::now()));
+        if connection.key == *key && (is_near || connection.has_begun_with(pair)) {
             maps::withdraw(key);
         }
     }
@@ -110,7 +126,7 @@ fn close(scratch: &mut Scratch, slot: *mut Slot) {
         // SAFETY: a slot is a map's value, and the mark is ours.
         let connection = unsafe { &mut (*held.slot).connection };
         if connection.key == scratch.work.segment.flow {
-            connection.close();
+            connection.forget();
         }
         held.give();
     }

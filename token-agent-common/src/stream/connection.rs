@@ -3,6 +3,8 @@
 //! Positions count the bytes of the client's stream from the first one (sequence number
 //! of the SYN plus one) on, in 64 bits: a body of more than 4 GiB does not wrap.
 
+mod look;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::{
@@ -78,7 +80,13 @@ pub(super) mod flag {
     pub(in crate::stream) const SPOKE: u32 = 1 << 3;
     /// The last request's client may wait for a 100 before it sends the body.
     pub(in crate::stream) const EXPECT: u32 = 1 << 4;
+    /// The server has reset the connection: it knows nothing of it any more.
+    pub(in crate::stream) const FORGOTTEN: u32 = 1 << 5;
 }
+
+/// How far ahead of what a server has sent another connection's numbers must begin, so that it takes none of that one's
+/// segments for this one's. Linux goes on that far and one further when it still has a connection that has ended.
+const APART: i64 = 1 << 16;
 
 /// By as many bytes a segment may stand off and still fit a SYN cookie, which binds the sum of the client's number
 /// and an index of four segment sizes.
@@ -312,6 +320,29 @@ impl Connection {
     #[inline(always)]
     pub const fn close(&mut self) {
         self.state = state::CLOSED;
+    }
+
+    /// The same, and the server has forgotten it.
+    #[inline(always)]
+    pub const fn forget(&mut self) {
+        self.close();
+        self.flags |= flag::FORGOTTEN;
+    }
+
+    /// Whether a server that still has this connection could take the segments of one that begins with `isn` for
+    /// this one's: their acknowledgments would do here.
+    ///
+    /// With SYN cookies it offers as many as it is asked for, with numbers as near as the client's are, and an offer
+    /// may be seen late, when another was taken up and bytes were received. Later than a few seconds it is not.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_near(&self, isn: Pair, seen: &Seen, now: u32) -> bool {
+        let end = self.isn.server.wrapping_add(seen.sent as u32);
+        let behind = end.wrapping_sub(isn.server) as i32 as i64;
+        self.flags & flag::FORGOTTEN == 0
+            && behind >= -APART
+            && behind <= AHEAD
+            && now.wrapping_sub(self.used) as i32 <= IDLE_CLOSED as i32
     }
 
     /// Whether it is over.
