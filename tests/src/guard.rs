@@ -16,7 +16,7 @@ use token_agent_common::{
     verdict::{Audience, TokenEntry, TokenState},
 };
 
-use crate::frame::{ACK, Frame, SYN};
+use crate::frame::{ACK, Frame, RST, SYN};
 
 /// A loaded guard.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl Guard {
         let sequence = segment.sequence.wrapping_add(self.opened);
         let at = segment.options as usize - 16;
         frame[at..at + 4].copy_from_slice(&sequence.to_be_bytes());
-        self.witness(&Frame {
+        let offer = Frame {
             client: address(segment.flow.server),
             server: address(segment.flow.client),
             client_port: segment.flow.server_port,
@@ -147,7 +147,13 @@ impl Guard {
             flags: SYN | ACK,
             vlans: Vec::new(),
             payload: Vec::new(),
+        };
+        // The server has not got the one before any more, so numbers like its may be used again.
+        self.witness(&Frame {
+            flags: RST,
+            ..offer.clone()
         })?;
+        self.witness(&offer)?;
         Ok(frame)
     }
 

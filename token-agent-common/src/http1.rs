@@ -47,7 +47,7 @@ mod upgrade;
 pub use chunk::{CHUNK_LINE_MAX, CHUNK_MAX};
 pub use credential::{Charset, CredentialRule};
 pub use field::CONTENT_LENGTH_MAX;
-pub use place::Place;
+pub use place::{Part, Place};
 pub use proxy::{PROXY_V1_MAX, PROXY_V2_MAX};
 
 use crate::{

@@ -1,38 +1,36 @@
-//! `cargo xtask mutants`: does the simulation notice when the guard is wrong?
+//! `cargo xtask mutants`: does anything notice when the guard is wrong?
 //!
 //! Each mutant is a change to the sources that makes a guard let pass what it must not, or hurt who is honest.
-//! It is applied to a copy of the workspace, and the simulation is run until it finds out, or time is up.
+//! It is applied to a copy of the workspace, and the simulation is run until it finds out, or time is up; or, with
+//! `--tests`, the test of the kernel programs that is named for it, which must fail.
 
 mod list;
+mod programs;
+mod simulation;
 mod workspace;
 
-use std::{
-    process::{Command, ExitCode, Stdio},
-    time::Instant,
-};
+use std::{process::ExitCode, time::Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
-use self::{list::Subject, workspace::Copy};
-use crate::{process, simulate};
-
-/// What a simulation exits with that has found something.
-const FOUND: i32 = 1;
-
-/// The same when the guard, or the simulation, panics: noticed, too.
-const PANICKED: i32 = 101;
+use self::{list::Mutant, workspace::Copy};
+use crate::process;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Only those whose names contain this
     name: Option<String>,
+    /// Run the tests of the kernel programs that are named for mutants, not the simulation; root by sudo
+    #[arg(long)]
+    tests: bool,
     /// How long each may go unnoticed
     #[arg(long, default_value_t = 120)]
     seconds: u64,
     /// Threads of the simulation
     #[arg(long, short = 'j', default_value_t = 2)]
     threads: usize,
-    /// How long the unchanged guards are looked at first, which must not be found wrong
+    /// How long the unchanged guards are looked at first, which must not be found wrong; with 0, tests are not
+    /// tried without any change, either
     #[arg(long, default_value_t = 20)]
     sane: u64,
     /// Print what finds a mutant as a line for `tests/model/cases.txt`
@@ -44,13 +42,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn mutants(args: &Args) -> Result<ExitCode> {
-    let mut mutants = list::read()?;
-    mutants.retain(|mutant| {
-        args.name
-            .as_ref()
-            .is_none_or(|name| mutant.name.contains(name))
-    });
-    ensure!(!mutants.is_empty(), "there are no such mutants");
+    let mutants = list::read()?;
     for mutant in &mutants {
         mutant
             .apply(process::workspace())
@@ -60,23 +52,31 @@ pub(crate) fn mutants(args: &Args) -> Result<ExitCode> {
         println!("{} mutants can be applied", mutants.len());
         return Ok(ExitCode::SUCCESS);
     }
+    let is_asked_for = |mutant: &&Mutant| {
+        let name = args.name.as_ref();
+        let can_be_noticed = if args.tests {
+            mutant.test.is_some()
+        } else {
+            mutant.subject.is_some()
+        };
+        can_be_noticed && name.is_none_or(|name| mutant.name.contains(name))
+    };
+    let mutants: Vec<_> = mutants.iter().filter(is_asked_for).collect();
+    ensure!(!mutants.is_empty(), "there are no such mutants");
     let copy = Copy::new()?;
-    let mut subjects: Vec<_> = mutants.iter().map(|mutant| &mutant.subject).collect();
-    subjects.sort();
-    subjects.dedup();
-    for subject in subjects {
-        let found = run(&copy, subject, args.sane, args.threads)?;
-        if let Some(Found { how, .. }) = found {
-            bail!("{} is wrong without any change: {how}", subject.guard);
-        }
+    if args.sane == 0 {
+        eprintln!("what is unchanged is taken for right");
+    } else if args.tests {
+        programs::check_unchanged(&copy, &mutants)?;
+    } else {
+        simulation::check_unchanged(&copy, &mutants, args)?;
     }
     let mut missed = Vec::new();
     for mutant in &mutants {
         copy.refresh()?;
         copy.write(&mutant.file, &mutant.apply(process::workspace())?)?;
         let start = Instant::now();
-        let found = run(&copy, &mutant.subject, args.seconds, args.threads)
-            .with_context(|| mutant.name.clone())?;
+        let found = look(&copy, mutant, args).with_context(|| mutant.name.clone())?;
         let taken = start.elapsed().as_secs_f64();
         match found {
             Some(found) => {
@@ -103,54 +103,21 @@ pub(crate) fn mutants(args: &Args) -> Result<ExitCode> {
     })
 }
 
-/// What a simulation has found.
+/// How a mutant was noticed.
 struct Found {
     how: String,
     /// As a line for the cases.
     case: String,
 }
 
-/// Runs the simulation on the copy; what it found, if anything.
-fn run(copy: &Copy, subject: &Subject, seconds: u64, threads: usize) -> Result<Option<Found>> {
-    let mut cargo = copy.cargo();
-    let built = simulate::build(cargo.arg("--quiet"))
-        .stdout(Stdio::null())
-        .output();
-    let built = built.context("cannot run cargo")?;
-    if !built.status.success() {
-        bail!(
-            "does not build:\n{}",
-            String::from_utf8_lossy(&built.stderr)
-        );
+fn look(copy: &Copy, mutant: &Mutant, args: &Args) -> Result<Option<Found>> {
+    if args.tests {
+        let test = mutant.test.as_ref().context("no test is named for it")?;
+        return programs::run(copy, test);
     }
-    let mut simulation = Command::new(copy.simulate());
-    simulation
-        .args(["--guard", &subject.guard])
-        .args(["--seconds", &seconds.to_string()])
-        .args(["--threads", &threads.to_string()])
-        .args(["--count", &u64::MAX.to_string()])
-        .arg("--save");
-    if let Some(only) = &subject.only {
-        simulation.args(["--only", only]);
-    }
-    let output = simulation.output().context("cannot run the simulation")?;
-    let told = String::from_utf8_lossy(&output.stdout);
-    let mut last = told.lines().rev();
-    let mut last = || last.next().unwrap_or_default().to_owned();
-    match output.status.code() {
-        Some(0) => Ok(None),
-        Some(FOUND) => Ok(Some(Found {
-            how: last(),
-            case: last(),
-        })),
-        Some(PANICKED) => Ok(Some(Found {
-            how: "it panicked".into(),
-            case: String::new(),
-        })),
-        _ => bail!(
-            "the simulation failed ({}):\n{}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        ),
-    }
+    let subject = mutant
+        .subject
+        .as_ref()
+        .context("no guard is named for it")?;
+    simulation::run(copy, subject, args.seconds, args.threads)
 }

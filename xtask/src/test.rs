@@ -49,7 +49,7 @@ fn integration(args: &Args) -> Result<()> {
 }
 
 /// Cargo builds as the caller and starts each test binary as root.
-fn runner(mut cargo: Command) -> Result<Command> {
+pub(crate) fn runner(mut cargo: Command) -> Result<Command> {
     let sudo = process::sudo()?;
     if !sudo.is_empty() {
         cargo.arg("--config").arg(format!(

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use super::{
     guard::Policy,
-    parsers::{Hyper, Parser, ServedRequest, parsers},
+    parsers::{Hyper, Naive, Parser, ServedRequest, parsers},
     receiver::{Connection, End, Receiver},
     segment::Time,
     world::{Application, Turn},
@@ -27,6 +27,11 @@ pub enum Violation {
         request: Box<ServedRequest>,
         /// When the last byte of its head had arrived.
         arrived: Time,
+    },
+    /// A connection became something else than HTTP that must not, or not any more.
+    Upgraded {
+        /// Which one.
+        connection: usize,
     },
     /// Data came by Multipath TCP, where sequence numbers mean something else.
     Multipath,
@@ -74,6 +79,9 @@ impl fmt::Display for Violation {
                     request.head_end,
                     arrived.as_secs_f64()
                 )
+            }
+            Self::Upgraded { connection } => {
+                write!(f, "connection {connection} became another protocol's")
             }
             Self::Multipath => f.write_str("data came by Multipath TCP"),
             Self::Shifted { start } => {
@@ -130,6 +138,9 @@ impl Judges {
                 return Err(Violation::Multipath);
             }
             let turns = application.turns(number);
+            if is_wrongly_upgraded(connection, turns, policy) {
+                return Err(Violation::Upgraded { connection: number });
+            }
             served += self.connection(number, connection, turns, policy)?;
         }
         Ok(served)
@@ -164,6 +175,18 @@ impl Judges {
         }
         Ok(most)
     }
+}
+
+/// Whether bytes reached the application behind an upgrade that the service does not allow, or that was not
+/// the connection's first request.
+fn is_wrongly_upgraded(connection: &Connection, turns: &[Turn], policy: &Policy) -> bool {
+    turns.iter().any(|turn| match *turn {
+        Turn::Request(_) => false,
+        Turn::Opaque(at) => {
+            let before = Naive.served(&connection.stream[..at], false).len();
+            connection.stream.len() > at && (!policy.websocket || turns.len() > 1 || before > 1)
+        }
+    })
 }
 
 /// What a server serves of a connection.

@@ -15,9 +15,9 @@ pub trait Guard {
     /// A packet comes from the server.
     fn server(&mut self, packet: &ServerPacket, policy: &Policy, now: Time) -> Verdict;
 
-    /// How often it went which way, since it was made: by name, for finding out what the simulation
-    /// never reached.
-    fn transitions(&self) -> Vec<(&'static str, u64)> {
+    /// How often it went which way, since it was made: by name, those included that it never went, for finding out
+    /// what the simulation does not reach.
+    fn transitions(&self) -> Vec<(String, u64)> {
         Vec::new()
     }
 }
@@ -43,6 +43,8 @@ pub struct Policy {
     pub ends: Option<Time>,
     /// Whether a first request may upgrade the connection to `websocket`.
     pub websocket: bool,
+    /// How many pages a guard has to keep bytes on, if it is short of them. Without any it keeps nothing.
+    pub pages: Option<u32>,
 }
 
 /// A token that is valid.

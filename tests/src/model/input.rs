@@ -67,6 +67,7 @@ pub fn decode(input: &[u8]) -> Option<(Attack, Room)> {
         policy: Policy {
             ends: (header[at::POLICY] & 2 != 0).then(|| UNIT * header[at::ENDS].into()),
             websocket: header[at::POLICY] & 1 != 0,
+            pages: None,
         },
         plan: Plan::default(),
         isns: isns(header[at::ISNS]).to_vec(),

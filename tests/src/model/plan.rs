@@ -30,6 +30,10 @@ pub enum Favourite {
     Expecting,
     /// That asks for another protocol.
     Upgrade,
+    /// With a body in chunks.
+    Chunked,
+    /// With a long head.
+    Long,
 }
 
 /// A place where versions differ.
@@ -50,7 +54,7 @@ impl Plan {
         for number in 0..random.between(1, 4) {
             plan.marks.push(plan.bytes.len());
             match favourite {
-                Some(favourite) if random.percent(50) => {
+                Some(favourite) if random.percent(70) => {
                     requests::favourite(&mut plan, random, number, favourite);
                 }
                 Some(_) | None => requests::attack(&mut plan, random, number),

@@ -3,13 +3,14 @@
 use std::{thread, time::Duration};
 
 use anyhow::Result;
+use token_agent::datapath::Program;
 use token_agent_common::{
     reason::Reason,
     verdict::{Audience, TokenState},
 };
 use token_agent_tests::{
     conversation::{ALLOWED, Conversation, PASSED, dropped},
-    frame::{ACK, DATA, FIN, RST, SYN, URG},
+    frame::{ACK, DATA, FIN, Frame, RST, SYN, URG},
     guard::{Guard, entry},
     request::request,
     rows::{PROGRAMS, bearer, guard},
@@ -160,6 +161,68 @@ fn another_syn_ack_ends_the_connection_before() -> Result<()> {
 }
 
 #[test]
+fn what_was_reset_begins_with_other_numbers_only() -> Result<()> {
+    on_a_connection(|it| {
+        let good = bearer("good");
+        assert_eq!(it.send(0, &good[..20])?, PASSED);
+        assert_eq!(it.send_with(RST | ACK, 20, "")?, PASSED);
+        assert!(it.offer()?, "the server may not have got the reset");
+        assert_eq!(it.send(0, good.as_str())?, dropped(Reason::NoFlow));
+        it.renumber(15, 16);
+        assert!(it.offer()?);
+        assert_eq!(it.send(0, good.as_str())?, ALLOWED);
+        // The server's, and one with which Linux ends a connection behind a FIN.
+        it.server(RST, 0, 0, "")?;
+        assert_eq!(it.send(len(&good), good.as_str())?, dropped(Reason::NoFlow));
+        it.renumber(17, 18);
+        assert!(it.offer()?);
+        assert_eq!(it.send_with(DATA | FIN, 0, good.as_str())?, ALLOWED);
+        it.ack(len(&good) + 1)?;
+        assert_eq!(it.send_with(RST | ACK, len(&good), "")?, PASSED);
+        assert_eq!(
+            it.send_with(ACK | FIN, len(&good), "")?,
+            dropped(Reason::NoFlow)
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn an_offer_near_the_connections_numbers_is_none() -> Result<()> {
+    for program in PROGRAMS {
+        let mut guard = guard()?;
+        let mut it = Conversation::closed(&mut guard, program, 1);
+        let good = bearer("good");
+        it.renumber(100_000, 200_000);
+        assert!(it.offer()?);
+        assert_eq!(it.send(0, &good[..20])?, PASSED);
+        it.ack(20)?;
+        let near = [0, 1, 3, 1 << 16, u32::MAX, (1_u32 << 30).wrapping_neg()];
+        for near in near {
+            it.renumber(100_010, 200_000_u32.wrapping_add(near));
+            assert!(!it.offer()?, "{near}");
+            assert!(it.send(0, good.as_str())?.is_err());
+        }
+        it.renumber(100_000, 200_000);
+        assert_eq!(it.send(20, &good[20..])?, ALLOWED, "it goes on");
+        // Nor when it is over, if the server cannot be known to know that.
+        assert_eq!(it.send_with(RST | ACK, len(&good), "")?, PASSED);
+        it.renumber(100_010, 200_010);
+        assert!(!it.offer()?);
+        assert_eq!(it.send(0, good.as_str())?, dropped(Reason::NoFlow));
+        // As Linux goes on where it has a connection that has ended.
+        it.renumber(100_000, 200_000 + (1 << 16) + 1);
+        assert!(it.offer()?);
+        assert_eq!(it.send(0, good.as_str())?, ALLOWED);
+        it.server(RST, 0, 0, "")?;
+        it.renumber(100_000, 200_000 + (1 << 16));
+        assert!(it.offer()?, "the server knows nothing of the one before");
+        assert_eq!(it.send(0, good.as_str())?, ALLOWED);
+    }
+    Ok(())
+}
+
+#[test]
 fn an_acknowledgment_of_what_was_not_sent_is_dropped() -> Result<()> {
     on_a_connection(|it| {
         for wrong in [1, 1_000, 1 << 31, u32::MAX] {
@@ -257,6 +320,29 @@ fn what_was_not_acknowledged_is_repeated_as_it_was() -> Result<()> {
 }
 
 #[test]
+fn every_byte_of_a_repetition_is_compared() -> Result<()> {
+    let mut guard = guard()?;
+    let head = bearer("good");
+    for program in PROGRAMS {
+        for at in [0, 1, 7, 8, 15, 40, head.len() - 2, head.len() - 1] {
+            let mut other = head.clone().into_bytes();
+            other[at] ^= 1;
+            for (from, to) in [(0, head.len()), (at, at + 1)] {
+                let mut it = Conversation::open(&mut guard, program, 1)?;
+                assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+                let expected = match from {
+                    // Until something is acknowledged, this is too near the first byte.
+                    1..4 => dropped(Reason::OutOfOrder),
+                    _ => dropped(Reason::ChangedRetransmission),
+                };
+                assert_eq!(it.send(from as u32, &other[from..to])?, expected, "{at}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_segment_is_split_at_what_was_acknowledged() -> Result<()> {
     on_a_connection(|it| {
         let head = bearer("good");
@@ -292,6 +378,28 @@ fn what_could_not_be_kept_is_not_repeated() -> Result<()> {
         it.ack(len(&both))?;
         assert_eq!(it.send(70_000, part(70))?, PASSED, "the server has it");
         assert_eq!(it.send(len(&both), bearer("good"))?, ALLOWED);
+        Ok(())
+    })
+}
+
+#[test]
+fn who_goes_on_repeating_what_was_not_kept_is_cut_off() -> Result<()> {
+    on_a_connection(|it| {
+        let head = |length| {
+            let cookie = format!("Cookie: {}\r\n", "c".repeat(length));
+            request("GET", "long", "good", &cookie)
+        };
+        let both = head(40_000) + &head(40_000);
+        for (i, part) in both.as_bytes().chunks(1_000).enumerate() {
+            assert!(it.send(i as u32 * 1_000, part)?.is_ok());
+        }
+        let last = len(&both) - 1;
+        for _ in 0..9 {
+            assert_eq!(it.send(last, "\n")?, dropped(Reason::Unrepeatable));
+        }
+        it.ack(len(&both))?;
+        let next = bearer("good");
+        assert_eq!(it.send(last + 1, next)?, dropped(Reason::Unrepeatable));
         Ok(())
     })
 }
@@ -333,6 +441,23 @@ fn a_head_that_is_long_on_its_way_is_judged_again() -> Result<()> {
             it.send(len(&head), bearer("good"))?,
             dropped(Reason::Undelivered)
         );
+        Ok(())
+    })
+}
+
+#[test]
+fn of_more_tokens_than_are_kept_none_is_judged_again() -> Result<()> {
+    on_a_connection(|it| {
+        let mut at = 0;
+        for i in 0..5 {
+            let token = format!("good{i}");
+            it.guard.allow(&token)?;
+            let head = bearer(&token);
+            assert_eq!(it.send(at, head.as_str())?, ALLOWED);
+            at += len(&head);
+        }
+        thread::sleep(Duration::from_millis(1_200));
+        assert_eq!(it.send(at, "")?, dropped(Reason::Undelivered));
         Ok(())
     })
 }
@@ -497,6 +622,52 @@ fn urgent_data_is_dropped_wherever_it_is() -> Result<()> {
     })
 }
 
+#[test]
+fn options_that_change_the_stream_mean_nothing() -> Result<()> {
+    const MULTIPATH: [u8; 4] = [30, 4, 0, 0];
+    const FAST_OPEN: [u8; 4] = [34, 4, 0, 0];
+    // What follows the header becomes part of it.
+    fn with_options(segment: &Frame) -> Vec<u8> {
+        let mut frame = segment.build();
+        frame[46] = (5 + segment.payload.len() as u8 / 4) << 4;
+        frame
+    }
+    for program in PROGRAMS {
+        let mut guard = guard()?;
+        let mut it = Conversation::closed(&mut guard, program, 1);
+        let syn = |it: &Conversation<'_>, options: &[u8]| {
+            with_options(&it.segment(SYN, u32::MAX, options))
+        };
+        let once = syn(&it, &MULTIPATH);
+        assert!(it.guard.go_on(program, &once)?.0, "it is made another one");
+        let twice = syn(&it, &[MULTIPATH, MULTIPATH].concat());
+        assert!(!it.guard.go_on(program, &twice)?.0);
+        let good = bearer("good");
+        let refused = [MULTIPATH.to_vec(), [FAST_OPEN, FAST_OPEN].concat()];
+        for (options, outcome) in [
+            (&refused[0], dropped(Reason::NoFlow)),
+            (&refused[1], dropped(Reason::NoFlow)),
+            (&FAST_OPEN.to_vec(), ALLOWED),
+        ] {
+            let client = it.segment(ACK, 0, "");
+            let offer = with_options(&Frame {
+                client: client.server,
+                server: client.client,
+                client_port: client.server_port,
+                server_port: client.client_port,
+                sequence: client.acknowledgment.wrapping_sub(1),
+                acknowledgment: client.sequence,
+                flags: SYN | ACK,
+                payload: options.clone(),
+                ..client
+            });
+            it.guard.kernel.rehearse(Program::Witness, &offer, 1)?;
+            assert_eq!(it.send(0, good.as_str())?, outcome, "{options:?}");
+        }
+    }
+    Ok(())
+}
+
 // Rule 9: upgrades.
 
 fn with(options: &str) -> Result<Guard> {
@@ -576,6 +747,37 @@ fn an_upgrade_behind_which_something_passed_ends_the_connection() -> Result<()> 
                 dropped(Reason::UpgradeRefused)
             );
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_agrees_to_no_upgrade_that_it_does_not_have() -> Result<()> {
+    let mut guard = with("upgrade = [\"websocket\"]")?;
+    for program in PROGRAMS {
+        let mut it = Conversation::open(&mut guard, program, 1)?;
+        let head = upgrade();
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        it.answer(len(&head) - 1, SWITCHING)?;
+        let expected = dropped(Reason::UpgradeRefused);
+        assert_eq!(it.send(0, head.as_str())?, expected);
+        it.ack(len(&head))?;
+        assert_eq!(it.send(len(&head), "anything")?, expected);
+    }
+    Ok(())
+}
+
+#[test]
+fn behind_what_is_no_answer_nothing_passes() -> Result<()> {
+    let mut guard = with("upgrade = [\"websocket\"]")?;
+    for program in PROGRAMS {
+        let mut it = Conversation::open(&mut guard, program, 1)?;
+        let head = upgrade();
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        it.answer(len(&head), "HTTP/1.1 1")?;
+        it.answer(len(&head), &SWITCHING[10..])?;
+        let expected = dropped(Reason::UpgradeRefused);
+        assert_eq!(it.send(len(&head), bearer("good"))?, expected);
     }
     Ok(())
 }

@@ -20,6 +20,29 @@ pub struct Place {
 
 const _: () = assert!(size_of::<Place>() == 16);
 
+/// What a byte is part of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    /// The first of a request, or the end.
+    Between,
+    /// A head, or the empty lines before it.
+    Head,
+    /// The header of the PROXY protocol.
+    Proxy,
+    /// A body of known length.
+    Body,
+    /// The line with a chunk's size.
+    ChunkLine,
+    /// A chunk's data.
+    ChunkData,
+    /// The CRLF behind it.
+    ChunkEnd,
+    /// Trailers, or the empty line behind a body in chunks.
+    Trailers,
+    /// What is no HTTP any more.
+    Tunnel,
+}
+
 impl Place {
     /// Before a request.
     pub const START: Self = Self {
@@ -46,6 +69,22 @@ impl Place {
         Self {
             phase: phase::PROXY_START,
             ..Self::START
+        }
+    }
+
+    /// What the next byte is part of.
+    #[must_use]
+    pub const fn part(&self) -> Part {
+        match self.phase {
+            phase::START | phase::PROXY_START => Part::Between,
+            phase::BODY => Part::Body,
+            phase::CHUNK_DATA => Part::ChunkData,
+            phase::TUNNEL => Part::Tunnel,
+            phase::CHUNK_SIZE..=phase::CHUNK_LF => Part::ChunkLine,
+            phase::DATA_CR | phase::DATA_LF => Part::ChunkEnd,
+            phase::PROXY_V1..=phase::PROXY_V2_REST => Part::Proxy,
+            _ if self.seen & seen::TRAILERS != 0 => Part::Trailers,
+            _ => Part::Head,
         }
     }
 

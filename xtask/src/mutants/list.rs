@@ -21,7 +21,10 @@ pub(crate) struct Subject {
 #[derive(Debug)]
 pub(crate) struct Mutant {
     pub(crate) name: String,
-    pub(crate) subject: Subject,
+    /// What notices it; nothing if the simulation cannot.
+    pub(crate) subject: Option<Subject>,
+    /// A test of the kernel programs that must fail with it.
+    pub(crate) test: Option<String>,
     /// The file, from the workspace on.
     pub(crate) file: String,
     old: String,
@@ -54,6 +57,7 @@ fn parse(text: &str) -> Result<Vec<Mutant>> {
     let mut mutants = Vec::new();
     let mut subject = None;
     let mut file = None;
+    let mut test = None;
     let mut lines = text.lines().enumerate();
     while let Some((number, line)) = lines.next() {
         if line.is_empty() || line.starts_with('#') {
@@ -63,11 +67,12 @@ fn parse(text: &str) -> Result<Vec<Mutant>> {
         match word {
             "guard" => {
                 let (guard, only) = value.split_once(" only ").unwrap_or((value, ""));
-                subject = Some(Subject {
+                subject = Some((guard != "none").then(|| Subject {
                     guard: guard.to_owned(),
                     only: (!only.is_empty()).then(|| only.to_owned()),
-                });
+                }));
             }
+            "test" => test = Some(value.to_owned()),
             "file" => file = Some(value.to_owned()),
             "mutant" => {
                 let mut block = |end: &str| {
@@ -86,9 +91,17 @@ fn parse(text: &str) -> Result<Vec<Mutant>> {
                     "line {}: changes nothing",
                     number + 1
                 );
+                let subject = subject.clone().context("the first mutant has no guard")?;
+                let test = test.take();
+                ensure!(
+                    subject.is_some() || test.is_some(),
+                    "line {}: nothing is to notice it",
+                    number + 1
+                );
                 mutants.push(Mutant {
                     name: value.to_owned(),
-                    subject: subject.clone().context("the first mutant has no guard")?,
+                    subject,
+                    test,
                     file: file.clone().context("the first mutant has no file")?,
                     old,
                     new,
@@ -106,13 +119,16 @@ mod tests {
 
     #[test]
     fn a_list_is_read() -> Result<()> {
-        let text = "# A comment\nguard g only attack\nfile f\nmutant one\na\n\n b\n=>\nend\nmutant two\nx\n=>\ny\nz\nend\n";
+        let text = "# A comment\nguard g only attack\nfile f\nmutant one\na\n\n b\n=>\nend\nguard none\ntest t\nmutant two\nx\n=>\ny\nz\nend\n";
         let mutants = parse(text)?;
         let [one, two] = &mutants[..] else {
             panic!("{mutants:?}");
         };
         assert_eq!((&one.name[..], &one.file[..]), ("one", "f"));
-        assert_eq!(one.subject.only.as_deref(), Some("attack"));
+        let subject = one.subject.as_ref();
+        assert_eq!(subject.and_then(|it| it.only.as_deref()), Some("attack"));
+        assert!(one.test.is_none() && two.subject.is_none());
+        assert_eq!(two.test.as_deref(), Some("t"));
         assert_eq!((&one.old[..], &one.new[..]), ("a\n\n b", ""));
         assert_eq!((&two.old[..], &two.new[..]), ("x", "y\nz"));
         Ok(())
@@ -124,6 +140,7 @@ mod tests {
             "mutant one\na\n=>\nb\nend\n",
             "guard g\nfile f\nmutant one\na\n=>\nb\n",
             "guard g\nfile f\nmutant one\na\n=>\na\nend\n",
+            "guard none\nfile f\nmutant one\na\n=>\nb\nend\n",
             "what\n",
         ] {
             assert!(parse(text).is_err(), "{text:?}");

@@ -31,10 +31,14 @@ enum Theme {
     Waiting,
     /// Other protocols.
     Upgrade,
+    /// Bodies in chunks.
+    Chunks,
     /// Connections that end, and others between the same ports.
     Reuse,
     /// Tokens that are revoked meanwhile.
     Time,
+    /// A guard that cannot keep all there is.
+    Memory,
 }
 
 /// How much of everything there is in one schedule, in percent: most have a little of some things.
@@ -67,11 +71,16 @@ impl Taste {
             Theme::Anything,
             Theme::Anything,
             Theme::Anything,
-            Theme::Anything,
             Theme::Waiting,
             Theme::Upgrade,
+            Theme::Chunks,
+            Theme::Chunks,
+            Theme::Chunks,
+            Theme::Chunks,
+            Theme::Reuse,
             Theme::Reuse,
             Theme::Time,
+            Theme::Memory,
         ]);
         let mut some = |choices: &[usize]| random.pick(choices);
         let mut taste = Self {
@@ -87,7 +96,11 @@ impl Taste {
             attempts: some(&[0, 0, 0, 0, 10]),
         };
         match theme {
-            Theme::Anything => {}
+            Theme::Anything | Theme::Memory => {}
+            Theme::Chunks => {
+                taste.order = some(&[50, 80, 95]);
+                taste.faults = some(&[0, 0, 10, 25]);
+            }
             Theme::Waiting | Theme::Upgrade => taste.application = some(&[10, 30]),
             Theme::Reuse => {
                 taste.attempts = some(&[0, 10, 30]);
@@ -103,6 +116,8 @@ impl Taste {
         match self.theme {
             Theme::Waiting => Some(Favourite::Expecting),
             Theme::Upgrade => Some(Favourite::Upgrade),
+            Theme::Chunks => Some(Favourite::Chunked),
+            Theme::Memory => Some(Favourite::Long),
             Theme::Anything | Theme::Reuse | Theme::Time => None,
         }
     }
@@ -114,6 +129,8 @@ struct Generator {
     plan: Plan,
     /// Where segments were cut before.
     cuts: Vec<usize>,
+    /// Up to where it was sent in order.
+    in_order: usize,
     steps: Vec<Step>,
     attempts: usize,
     attempt: usize,
@@ -130,12 +147,14 @@ impl Attack {
             taste,
             cuts: plan.marks.clone(),
             plan,
+            in_order: 0,
             steps: Vec::new(),
             attempts: if taste.attempts > 0 { 3 } else { 1 },
             attempt: 0,
             random,
         };
         generator.connect();
+        generator.open();
         for _ in 0..generator.random.between(1, 14) {
             generator.step();
         }
@@ -148,7 +167,7 @@ impl Generator {
     fn attack(mut self) -> Attack {
         let random = &mut self.random;
         let isn = random.pick(&[1_000, 0, u32::MAX - 40, u32::MAX]);
-        let near = random.pick(&[1, 50, 5_000, 1 << 31]);
+        let near = random.pick(&[1, 50, 5_000, 1 << 20, 1 << 31]);
         let steps = self.steps.iter().map(|step| step.wait).sum();
         let share = if self.taste.theme == Theme::Time {
             100
@@ -167,6 +186,7 @@ impl Generator {
         let policy = Policy {
             ends,
             websocket: random.percent(70),
+            pages: (self.taste.theme == Theme::Memory).then(|| random.pick(&[0, 1])),
         };
         Attack {
             host,
@@ -179,9 +199,7 @@ impl Generator {
 
     /// Connects, mostly as one should.
     fn connect(&mut self) {
-        let mut syn = self.crafted(Place::Stream(-1), 0);
-        syn.flags = SYN;
-        syn.fate = Fate::Arrives;
+        let mut syn = self.syn();
         match self.random.below(6) {
             0 => syn.options = SELECTIVE_ACKS.to_vec(),
             1 => syn.options = SEGMENT_SIZE.to_vec(),
@@ -197,7 +215,25 @@ impl Generator {
             }
         }
         self.push(syn.clone());
-        if self.random.percent(self.taste.attempts) {
+        if self.random.percent(self.taste.attempts / 2) {
+            // More pairs than are kept, some of which differ in the cookie alone.
+            for _ in 0..self.random.between(2, 6) {
+                let other = self.random.below(self.attempts);
+                let options = self.random.pick(&[Vec::new(), SEGMENT_SIZE.to_vec()]);
+                // What is offered late may be taken up when the server has begun with another.
+                let replies = match self.random.below(2) {
+                    0 => Fate::Late(Duration::from_millis(self.random.between(1, 200) as u64)),
+                    _ => syn.replies,
+                };
+                self.push(Crafted {
+                    attempt: other,
+                    options,
+                    replies,
+                    ..syn.clone()
+                });
+            }
+            self.attempt = self.random.below(self.attempts);
+        } else if self.random.percent(self.taste.attempts) {
             // Two pairs, and the server takes either if it uses cookies.
             let other = self.random.below(self.attempts);
             self.push(Crafted {
@@ -208,9 +244,73 @@ impl Generator {
                 self.attempt = other;
             }
         }
+        if self.taste.theme == Theme::Reuse && self.random.percent(20) {
+            // Offered again, when the connection may be over.
+            let delay = self.random.between(1, 200) as u64;
+            let mut again = self.syn();
+            again.replies = Fate::Late(Duration::from_millis(delay));
+            self.push(again);
+        }
         if self.random.percent(80) {
             let ack = self.crafted(Place::Stream(0), 0);
             self.push(ack);
+        }
+    }
+
+    fn syn(&mut self) -> Crafted {
+        Crafted {
+            flags: SYN,
+            fate: Fate::Arrives,
+            ..self.crafted(Place::Stream(-1), 0)
+        }
+    }
+
+    /// Ends the connection, as the guard sees it at least, and begins from the start, as if it were another.
+    fn begin_again(&mut self) {
+        let mut last = self.crafted(Place::Acked(0), 0);
+        if self.random.percent(50) {
+            last.flags = RST | ACK;
+            last.fate = self.random.pick(&[Fate::Lost, Fate::Arrives]);
+            self.push(last);
+        } else {
+            last.flags = FIN | ACK;
+            self.push(last);
+            let end = self.random.pick(&[Action::Shutdown, Action::Close]);
+            self.push_event(Event::Application(Deed::Socket(end)));
+            let ack = self.crafted(Place::Acked(0), 0);
+            self.push(ack);
+        }
+        if self.random.percent(50) {
+            let syn = self.syn();
+            self.push(syn);
+        }
+        for _ in 0..self.random.between(1, 2) {
+            let start = self.random.pick(&[0, 0, 0, 1, 2, 3]);
+            let len = self.length(0);
+            let mut first = self.crafted(Place::Stream(start), len);
+            first.acknowledgment = SYN_ACK_ALONE;
+            self.push(first);
+        }
+    }
+
+    /// Sends the first request, or its head, where that is what the schedule is about, and has it answered.
+    fn open(&mut self) {
+        let is_about_it = matches!(self.taste.theme, Theme::Upgrade | Theme::Waiting);
+        if !is_about_it || self.random.percent(50) {
+            return;
+        }
+        let heads = &self.plan.marks[1..self.plan.marks.len().min(3)];
+        let len = self.random.pick(heads);
+        let mut first = self.crafted(Place::Stream(0), len);
+        first.version = 0;
+        if self.random.percent(20) {
+            first.fate = Fate::Lost;
+        }
+        self.push(first.clone());
+        let deed = self.deed();
+        self.push_event(Event::Application(deed));
+        if self.random.percent(30) {
+            self.push(first);
         }
     }
 
@@ -225,6 +325,10 @@ impl Generator {
             if self.random.percent(70) {
                 self.connect();
             }
+        }
+        if self.taste.theme == Theme::Reuse && self.random.percent(10) {
+            self.begin_again();
+            return;
         }
         let crafted = self.segment();
         let twice = self.random.percent(5).then(|| crafted.clone());
@@ -266,7 +370,16 @@ impl Generator {
 
     fn segment(&mut self) -> Crafted {
         let mut crafted = if self.random.percent(self.taste.order) {
-            let len = self.length(0);
+            let share = if self.taste.theme == Theme::Chunks {
+                80
+            } else {
+                40
+            };
+            let len = if self.random.percent(share) {
+                self.up_to_mark()
+            } else {
+                self.length(0)
+            };
             let offset = if self.random.percent(80) {
                 0
             } else {
@@ -307,8 +420,14 @@ impl Generator {
                 crafted.urgent = random.between(0, 2 + crafted.len * 2) as u16;
             }
             6 => crafted.flags = random.pick(&[0, FIN, URG, SYN | FIN, FIN | RST | ACK]),
-            7 => crafted.acknowledgment = random.between(1, 3_000) as i32,
-            8 => crafted.acknowledgment = -(random.between(1, 100_000) as i32),
+            7 => {
+                let most = random.pick(&[1, 3_000]);
+                crafted.acknowledgment = random.between(1, most) as i32;
+            }
+            8 => {
+                let most = random.pick(&[1, 2, 100_000]);
+                crafted.acknowledgment = -(random.between(1, most) as i32);
+            }
             9 => crafted.at = Place::Acked(random.between(1_000, 100_000) as i64),
             10 => {
                 crafted.at =
@@ -372,11 +491,25 @@ impl Generator {
         let cut = match random.below(10) {
             0 | 1 => random.below(self.plan.bytes.len() + 1),
             2 => (random.pick(&self.cuts) + random.below(3)).saturating_sub(1),
-            3 => 0,
+            3 => random.pick(&[0, 0, 1, 2, 3, 4]),
             _ => random.pick(&self.cuts),
         };
         self.cuts.push(cut);
         cut
+    }
+
+    /// How long a segment is that goes on in order, if all before it have arrived, up to where it matters.
+    fn up_to_mark(&mut self) -> usize {
+        let start = self.in_order;
+        let marks = self.plan.marks.iter().copied();
+        let mut ahead: Vec<_> = marks.filter(|mark| *mark > start).collect();
+        ahead.sort_unstable();
+        ahead.truncate(20);
+        if ahead.is_empty() {
+            return self.length(0);
+        }
+        self.in_order = self.random.pick(&ahead);
+        self.in_order - start
     }
 
     fn length(&mut self, start: usize) -> usize {
@@ -398,13 +531,15 @@ impl Generator {
             Action::Abort,
         ];
         let speech = [Deed::Respond, Deed::Continue, Deed::Refuse, Deed::Upgrade];
+        // Too little of an answer to tell what it is.
+        let part = Deed::Socket(Action::Write(b"HTTP/1.".to_vec()));
         match (self.taste.theme, random.below(3)) {
             (Theme::Waiting, 0) => Deed::Refuse,
-            (Theme::Waiting, 1) => random.pick(&[Deed::Respond, Deed::Continue]),
+            (Theme::Waiting, 1) => random.pick(&[Deed::Respond, Deed::Continue, part]),
             (Theme::Upgrade, 0) => Deed::Upgrade,
-            (Theme::Upgrade, 1) => random.pick(&[Deed::Respond, Deed::PretendUpgrade]),
+            (Theme::Upgrade, 1) => random.pick(&[Deed::Respond, Deed::PretendUpgrade, part]),
             (Theme::Reuse, 0 | 1) => Deed::Socket(random.pick(&socket[2..])),
-            (Theme::Anything | Theme::Time, 0) => Deed::Respond,
+            (Theme::Anything | Theme::Chunks | Theme::Time | Theme::Memory, 0) => Deed::Respond,
             (_, 2) => Deed::Socket(random.pick(&socket)),
             (_, _) => random.pick(&speech),
         }

@@ -107,9 +107,10 @@ impl Guard for ReassembleAndHold {
         Verdict::Pass
     }
 
-    fn transitions(&self) -> Vec<(&'static str, u64)> {
+    fn transitions(&self) -> Vec<(String, u64)> {
         Transition::NAMES
             .into_iter()
+            .map(str::to_owned)
             .zip(self.transitions)
             .collect()
     }

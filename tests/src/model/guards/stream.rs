@@ -1,6 +1,8 @@
 //! The real one: the pure core, with tables in plain memory.
 
-use std::{cell::RefCell, collections::BTreeMap, fmt};
+mod transitions;
+
+use std::{cell::RefCell, fmt};
 
 use token_agent_common::{
     abi::FlowKey,
@@ -14,6 +16,7 @@ use token_agent_common::{
     window::Window,
 };
 
+use self::transitions::{Judged, Transition, Transitions};
 use super::pages::Pages;
 use crate::model::{
     guard::{Guard, Policy, TOKENS, Verdict},
@@ -34,7 +37,9 @@ pub struct StreamGuard {
     rule: CredentialRule,
     key: KeyWords,
     digests: [Digest; TOKENS.len()],
-    transitions: BTreeMap<&'static str, u64>,
+    /// The pairs among `offers`, the newest last.
+    offered: Vec<Pair>,
+    transitions: Transitions,
 }
 
 /// How much there is of what connections share.
@@ -83,7 +88,8 @@ impl Default for StreamGuard {
             rule: CredentialRule::new(name("authorization"), name("bearer"), Charset::B64Token),
             key,
             digests: TOKENS.map(digest),
-            transitions: BTreeMap::new(),
+            offered: Vec::new(),
+            transitions: Transitions::default(),
         }
     }
 }
@@ -120,49 +126,49 @@ impl Guard for StreamGuard {
     fn reset(&mut self) {
         self.slot = None;
         self.offers = Offers::NONE;
+        self.offered.clear();
         self.release_buffer();
-        self.pages.borrow_mut().most = self.room.pages;
     }
 
     fn client(&mut self, segment: &Segment, policy: &Policy, now: Time) -> Verdict {
         self.work.segment = wire(segment);
         if self.work.segment.is_syn() && !self.work.segment.is_bad() {
-            *self.transitions.entry("a client's SYN").or_default() += 1;
+            self.transitions.add(Transition::Syn);
             return neutralised(segment, options::MULTIPATH);
         }
         self.work.begin();
+        self.pages.borrow_mut().most = policy
+            .pages
+            .map_or(self.room.pages, |pages| self.room.pages.min(pages as usize));
         if self.room.is_swept {
             self.sweep(ticks(now.as_nanos() as u64));
         }
-        let (what, passes) = self.judge(&segment.payload, policy, now);
-        *self.transitions.entry(what).or_default() += 1;
-        if passes { Verdict::Pass } else { Verdict::Drop }
+        if self.judge(&segment.payload, policy, now) {
+            Verdict::Pass
+        } else {
+            Verdict::Drop
+        }
     }
 
-    fn server(&mut self, packet: &ServerPacket, _: &Policy, _: Time) -> Verdict {
+    fn server(&mut self, packet: &ServerPacket, _: &Policy, now: Time) -> Verdict {
         let seen = wire(packet);
         if seen.is_syn() && seen.acknowledges() {
             if options::find(&packet.options, options::MULTIPATH).count > 0 {
                 return Verdict::Pass;
             }
-            let what = self.offer(Pair::offered(&seen));
-            *self.transitions.entry(what).or_default() += 1;
+            if !self.offer(Pair::offered(&seen), now) {
+                return Verdict::Drop;
+            }
             return neutralised(packet, options::FAST_OPEN);
         }
-        let what = if seen.is_syn() {
-            "a server's SYN"
-        } else {
-            self.witness(&seen, &packet.payload)
-        };
-        *self.transitions.entry(what).or_default() += 1;
+        if !seen.is_syn() {
+            self.witness(&seen, &packet.payload);
+        }
         Verdict::Pass
     }
 
-    fn transitions(&self) -> Vec<(&'static str, u64)> {
-        self.transitions
-            .iter()
-            .map(|(what, count)| (*what, *count))
-            .collect()
+    fn transitions(&self) -> Vec<(String, u64)> {
+        self.transitions.all()
     }
 }
 
@@ -193,37 +199,55 @@ impl StreamGuard {
         self.buffer.clear();
     }
 
-    fn offer(&mut self, pair: Pair) -> &'static str {
+    /// Whether the pair is offered to the client.
+    fn offer(&mut self, pair: Pair, now: Time) -> bool {
         if let Some(slot) = &mut self.slot {
             if slot.connection.has_begun_with(pair) {
-                return "offered again";
+                self.transitions.add(Transition::OfferedOwn);
+                return true;
             }
+            let at = ticks(now.as_nanos() as u64);
+            if slot.connection.is_near(pair, &slot.witness.seen(), at) {
+                self.transitions.add(Transition::OfferedNear);
+                return false;
+            }
+            self.transitions
+                .closes(&slot.connection, Transition::ClosedByOffer);
             slot.connection.close();
         }
         self.offers.add(pair);
-        "offered"
+        self.transitions.offered(&mut self.offered, pair);
+        true
     }
 
-    fn witness(&mut self, packet: &Wire, payload: &[u8]) -> &'static str {
+    fn witness(&mut self, packet: &Wire, payload: &[u8]) {
         let Some(slot) = &mut self.slot else {
-            return "of no connection";
+            self.transitions.add(Transition::WitnessNone);
+            return;
         };
         if packet.resets() {
-            slot.connection.close();
-            return "closed by the server";
+            self.transitions
+                .closes(&slot.connection, Transition::ClosedByServer);
+            slot.connection.forget();
+            return;
         }
         let isn = slot.connection.isn();
         let witness = &mut slot.witness;
-        let carry_out = |word: &mut u64, change: Option<Change>| {
+        let transitions = &mut self.transitions;
+        let mut carry_out = |word: &mut u64, change: Option<Change>, what: Transition| {
             if let Some(change) = change {
                 assert_eq!(*word, change.from);
                 *word = change.to;
+                transitions.add(what);
             }
         };
         let before = *witness;
-        carry_out(&mut witness.sent, before.sent(isn, packet));
-        carry_out(&mut witness.acked, before.acknowledged(isn, packet));
-        carry_out(&mut witness.ended, before.ended(packet));
+        let sent = before.sent(isn, packet);
+        let acked = before.acknowledged(isn, packet);
+        let ended = before.ended(packet);
+        carry_out(&mut witness.sent, sent, Transition::WitnessSent);
+        carry_out(&mut witness.acked, acked, Transition::WitnessAcked);
+        carry_out(&mut witness.ended, ended, Transition::WitnessEnded);
         if before.is_asked(isn, packet) {
             let mut bytes = [0; 16];
             let len = payload.len().min(12);
@@ -231,21 +255,19 @@ impl StreamGuard {
             let words = [0, 8]
                 .map(|at| u64::from_le_bytes(*bytes[at..].first_chunk().expect("eight bytes")));
             let answer = Answer::beginning_with(words, packet.len);
-            carry_out(
-                &mut witness.answer,
-                Some(before.answered(packet, answer as u64)),
-            );
-            return "answered";
+            let answered = before.answered(packet, answer as u64);
+            let what = transitions::answered(answer);
+            carry_out(&mut witness.answer, Some(answered), what);
         }
-        "seen"
     }
 
-    /// What became of the segment in `work`, and whether it passes.
-    fn judge(&mut self, payload: &[u8], policy: &Policy, now: Time) -> (&'static str, bool) {
+    /// Whether the segment in `work` passes.
+    fn judge(&mut self, payload: &[u8], policy: &Policy, now: Time) -> bool {
         let work = &mut *self.work;
         let segment = &work.segment;
         if segment.is_bad() {
-            return ("dropped: bad_packet", false);
+            self.transitions.add(Transition::Bad);
+            return false;
         }
         let at = ticks(now.as_nanos() as u64);
         let options = if policy.websocket {
@@ -258,16 +280,27 @@ impl StreamGuard {
             slot => {
                 let Some(isn) = self.offers.taken_by(segment) else {
                     let is_stray = segment.is_empty() && self.offers.is_none() || segment.resets();
-                    return if is_stray {
-                        ("passed: stray", true)
+                    self.transitions.add(if is_stray {
+                        Transition::Stray
                     } else {
-                        ("dropped: no_flow", false)
-                    };
+                        Transition::NoFlow
+                    });
+                    return is_stray;
                 };
-                let is_over = |slot: &Slot| slot.connection.has_begun_with(isn);
+                let is_over = |slot: &Slot| {
+                    let Slot {
+                        connection,
+                        witness,
+                        ..
+                    } = slot;
+                    connection.has_begun_with(isn) || connection.is_near(isn, &witness.seen(), at)
+                };
                 if slot.as_ref().is_some_and(is_over) {
-                    return ("dropped: busy", false);
+                    self.transitions.add(Transition::NoFlow);
+                    return false;
                 }
+                self.transitions
+                    .begins(&mut self.offered, isn, slot.is_some());
                 let mut begun = slot.unwrap_or(Slot {
                     mark: 0,
                     connection: Connection::FREE,
@@ -283,15 +316,13 @@ impl StreamGuard {
             }
         }
         let Some(slot) = &mut self.slot else {
-            return ("dropped: impossible", false);
+            return false;
         };
         work.seen = slot.witness.seen();
-        if segment.is_empty()
-            && slot.connection.is_open()
-            && slot.connection.admit(segment, &work.seen, at).is_ok()
-        {
+        if segment.is_empty() && slot.connection.lets_pass(segment, &work.seen, at) {
             slot.connection.touch(at);
-            return ("passed: empty", true);
+            self.transitions.add(Transition::Empty);
+            return true;
         }
         work.connection.copy_from(&slot.connection);
         let mut host = Plain {
@@ -309,18 +340,12 @@ impl StreamGuard {
         };
         let buffer = (work.connection.buffer != 0).then_some(&*self.buffer);
         let mut fate = guard::meet(work, buffer, &mut host, at);
-        let mut what = "passed";
+        let has_room = self.room.has_buffer && policy.pages != Some(0);
         if fate == Fate::Read {
-            what = if work.reader.read.len == 0 {
-                "passed: fin"
-            } else {
-                "passed: read"
-            };
             guard::read(work, &mut host);
             fate = guard::conclude(work, &mut host);
             if fate == Fate::Commit {
-                if guard::wants_buffer(work) && work.connection.buffer == 0 && self.room.has_buffer
-                {
+                if guard::wants_buffer(work) && work.connection.buffer == 0 && has_room {
                     work.connection.buffer = 1;
                     self.buffer.clear();
                 }
@@ -332,16 +357,22 @@ impl StreamGuard {
             work.connection.next() >= slot.connection.next(),
             "a connection only moves on"
         );
+        self.transitions.judged(&Judged {
+            segment: &work.segment,
+            seen: &work.seen,
+            now: at,
+            before: &slot.connection,
+            after: &work.connection,
+            fate,
+            reason: host.reason,
+            allowed: work.allowed,
+            has_buffer: has_room,
+        });
         slot.connection.copy_from(&work.connection);
         if work.asks != 0 {
             slot.witness.ask();
         }
-        match (fate, host.reason) {
-            (Fate::Pass, _) if work.connection.is_closed() => ("passed: closed", true),
-            (Fate::Pass, _) => (what, true),
-            (_, Some(reason)) => (reason.as_str(), false),
-            (_, None) => ("dropped: impossible", false),
-        }
+        fate == Fate::Pass
     }
 }
 

@@ -28,6 +28,9 @@ pub(super) fn favourite(plan: &mut Plan, random: &mut Random, number: usize, fav
     match favourite {
         Favourite::Expecting => expecting(plan, random, number),
         Favourite::Upgrade => upgrade(plan, random, number),
+        Favourite::Chunked if random.percent(25) => with_length(plan, random, number),
+        Favourite::Chunked => chunked(plan, random, number),
+        Favourite::Long => long_head(plan, random, number),
     }
 }
 
@@ -128,7 +131,15 @@ fn hidden(plan: &mut Plan, random: &mut Random, number: usize) -> usize {
         _ => plan.site("x".repeat(text.len()), &text),
     }
     plan.mark();
-    text.len()
+    // More than a guard keeps for the sake of what stands around it.
+    let more = if random.percent(30) {
+        random.between(1, 300)
+    } else {
+        0
+    };
+    plan.push("x".repeat(more));
+    plan.mark();
+    text.len() + more
 }
 
 fn with_length(plan: &mut Plan, random: &mut Random, number: usize) {
@@ -161,7 +172,8 @@ fn chunked(plan: &mut Plan, random: &mut Random, number: usize) {
     }
     plan.push(": chunked\r\n");
     end(plan, random);
-    for _ in 0..random.between(0, 2) {
+    let most = random.pick(&[2, 2, 2, 2, 2, 2, 8]);
+    for _ in 0..random.between(0, most) {
         let mut body = Plan::default();
         let size = format!("{:03x}", hidden(&mut body, random, number));
         plan.mark();
@@ -175,13 +187,17 @@ fn chunked(plan: &mut Plan, random: &mut Random, number: usize) {
         }
         plan.push("\r\n");
         append(plan, body);
-        plan.push("\r\n");
+        plan.push("\r");
+        plan.mark();
+        plan.push("\n");
     }
     plan.mark();
     plan.site("0", "9");
     plan.push("\r\n");
-    if random.percent(10) {
+    plan.mark();
+    if random.percent(30) {
         plan.push("x: y\r\n");
+        plan.mark();
     }
     if random.percent(10) {
         credential(plan, random);
@@ -220,7 +236,7 @@ fn odd(plan: &mut Plan, random: &mut Random, number: usize) {
     let chunked = "Transfer-Encoding: chunked\r\n";
     let hidden = format!("GET /odd HTTP/1.1\r\nAuthorization: Bearer {REVOKED}\r\n\r\n");
     let length = hidden.len();
-    let text = match random.below(10) {
+    let text = match random.below(12) {
         0 => format!("GET /{number}\r\n"),
         1 => format!("GET /{number} HTTP/1.1\nAuthorization: Bearer {token}\n\n"),
         2 => format!("GET /{number} HTTP/1.1\r\nAuthorization:\r\n Bearer {token}\r\n\r\n"),
@@ -255,6 +271,8 @@ fn odd(plan: &mut Plan, random: &mut Random, number: usize) {
             random,
             &format!("Authorization: Bearer {REVOKED}\r\n"),
         ),
+        9 => request("GET", "/odd", random, "").replace("HTTP/1.1", "HTTP/2.0"),
+        10 => request("GET", "/odd", random, "").replace("TO", "T,O"),
         _ => {
             request(
                 "POST",

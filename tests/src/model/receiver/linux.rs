@@ -372,11 +372,13 @@ impl Receiver for Linux {
     }
 }
 
-/// A SYN cookie: the same for the same SYN, for about a minute.
+/// A SYN cookie: the same for the same SYN, for about a minute. Meanwhile they differ as the clients' numbers do.
 fn cookie(secret: u32, client_isn: u32, now: Time) -> u32 {
     let minute = (now.as_secs() / 64) as u32;
-    let mixed = client_isn.wrapping_add(minute.wrapping_mul(0x9e37_79b9));
-    secret.wrapping_add(mixed.wrapping_mul(0x85eb_ca6b))
+    let mixed = minute.wrapping_mul(0x9e37_79b9);
+    secret
+        .wrapping_add(mixed.wrapping_mul(0x85eb_ca6b))
+        .wrapping_add(client_isn)
 }
 
 /// What tells a client that there is no such connection.

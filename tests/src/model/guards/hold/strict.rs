@@ -112,6 +112,8 @@ fn head(bytes: &[u8]) -> Option<(Vec<u8>, Framing, bool)> {
                 }
             }
             "expect" => expects = true,
+            // What follows one that is taken is no HTTP.
+            "upgrade" => return None,
             _ => {}
         }
     }
