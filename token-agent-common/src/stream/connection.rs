@@ -563,8 +563,8 @@ impl Connection {
         if segment.resets() {
             // The server obeys one at what it expects next (RFC 5961, section 3.2), which lies somewhere here;
             // Linux, behind a FIN, at the byte before as well; and at the end of what came out of order,
-            // which is not let pass. Once the server has the FIN, what it expects next stands behind that.
-            return if start > next.max(acked) {
+            // which is not let pass. Once the client has ended, what the server expects next may stand behind that.
+            return if start > next + i64::from(self.next == self.fin) {
                 Arrival::Drop(Reason::BadPacket)
             } else if start >= acked - i64::from(self.fin != NONE) {
                 Arrival::Close
