@@ -207,7 +207,7 @@ unsafe fn word(start: usize, at: usize) -> u64 {
 /// `len`, which is 1 to `MAX`, in a form whose bounds the verifier sees: the
 /// compiler would drop a plain mask that it can prove needless.
 #[inline(always)]
-fn bounded<const MAX: usize>(len: u32) -> u32 {
+pub(crate) fn bounded<const MAX: usize>(len: u32) -> u32 {
     const { assert!(MAX.is_power_of_two()) };
     (black_box(len.wrapping_sub(1)) & (MAX as u32 - 1)) + 1
 }

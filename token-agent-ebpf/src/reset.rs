@@ -1,10 +1,10 @@
 //! A segment of no connection, turned into the RST that answers it.
 
-use core::hint::black_box;
+use token_agent_common::packet::reset::Reset;
 
 use crate::{
     maps::{self, Scratch},
-    packet::Packet,
+    packet::{Packet, bounded},
 };
 
 /// Turns the packet at hand, whose segment was found, into its answer. False if that cannot be; what is left of it
@@ -19,13 +19,12 @@ pub(crate) fn answer<P: Packet>(context: P::Context) -> bool {
     if !reset.answer(segment) || !turn_round(&packet) {
         return false;
     }
-    let (from, len) = (reset.words().as_ptr().cast(), black_box(reset.len));
-    if len == 0 || len > size_of_val(reset.words()) as u32 {
-        return false;
-    }
+    // All of it is one block of that size, whose last word is not sent.
+    let len = bounded::<{ size_of::<Reset>() }>(reset.len);
+    let from = core::ptr::from_ref::<Reset>(reset).cast();
     let network = segment.network;
     packet.shorten(network.wrapping_add(len))
-        // SAFETY: there are as many words, as was just checked.
+        // SAFETY: there are as many bytes as the bound.
         && unsafe { packet.write(network, from, len) }
 }
 

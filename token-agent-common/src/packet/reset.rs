@@ -32,9 +32,8 @@ impl Reset {
     };
 
     /// Its bytes, and some more.
-    #[inline(always)]
-    #[must_use]
-    pub const fn words(&self) -> &[u32; WORDS] {
+    #[cfg(test)]
+    const fn words(&self) -> &[u32; WORDS] {
         &self.words
     }
 
