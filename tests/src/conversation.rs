@@ -93,6 +93,11 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Goes on as the client's connection from another port.
+    pub const fn turn_to(&mut self, port: u16) {
+        self.frame.client_port = port;
+    }
+
     /// Goes on with other initial sequence numbers.
     pub fn renumber(&mut self, client: u32, server: u32) {
         self.client_isn = client;

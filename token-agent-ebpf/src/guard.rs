@@ -103,11 +103,10 @@ fn place<P: Packet>(context: P::Context) -> u32 {
         return fate::DROP;
     };
     let fate = find(&packet, scratch);
-    if fate == fate::HELD {
-        meet(&packet, scratch)
-    } else {
-        fate
+    if fate != fate::HELD {
+        return fate;
     }
+    meet(&packet, scratch)
 }
 
 /// Finds the segment, its service and its connection, and holds that unless it is already clear

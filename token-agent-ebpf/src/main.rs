@@ -1,7 +1,8 @@
-//! The kernel side: two thin programs around `token-agent-common`.
+//! The kernel side: thin programs around `token-agent-common`.
 //!
 //! [`packet`] is the door to a packet's bytes, [`maps`] to everything the agent
-//! knows, [`clock`] to the time, [`guard`] leads a packet through the core, [`report`] counts and tells.
+//! knows, [`clock`] to the time, [`guard`] leads a client's packet through the core, [`witness`] looks at a server's,
+//! [`table`] has the connections, [`report`] counts and tells. What the agent runs itself is [`adopt`] and the sweep.
 //! An entry point only turns the outcome into what its hook returns.
 #![no_std]
 #![no_main]

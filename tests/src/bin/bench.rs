@@ -28,7 +28,7 @@ use clap::{Parser, ValueEnum};
 struct Options {
     /// Measure only these
     what: Vec<What>,
-    /// How many packets of live traffic are averaged over, in thousands
+    /// How many requests of live traffic are averaged over, in thousands
     #[arg(long, default_value_t = 1_000)]
     thousands: u32,
     /// How many pairs of runs there are, guarded and unguarded

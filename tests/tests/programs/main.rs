@@ -7,5 +7,6 @@ mod bodies;
 mod denials;
 mod modes;
 mod packets;
+mod slots;
 mod stream;
 mod verdicts;

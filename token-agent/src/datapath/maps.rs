@@ -367,12 +367,17 @@ fn listen_match(listen: &Listen) -> (Match, Address) {
     match listen.address {
         ListenAddress::Any => (Match::Any, Address::NONE),
         ListenAddress::AnyV4 => (Match::AnyIpv4, Address::NONE),
-        ListenAddress::Ip(IpAddr::V4(address)) => (
-            Match::Exact,
-            Address::new(address.to_ipv6_mapped().octets()),
-        ),
-        ListenAddress::Ip(IpAddr::V6(address)) => (Match::Exact, Address::new(address.octets())),
+        ListenAddress::Ip(ip) => (Match::Exact, address(ip)),
     }
+}
+
+/// An address as the kernel side has it.
+pub(super) fn address(ip: IpAddr) -> Address {
+    let octets = match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    };
+    Address::new(octets)
 }
 
 /// How far TAI is ahead of UTC on this host, in seconds.

@@ -1,11 +1,10 @@
 //! What the agent asks the kernel side about a connection.
 
-use std::net::SocketAddr;
-
 use aya::programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions};
-use token_agent_common::abi::{Address, FlowKey, Question, Standing};
+use token_agent_common::abi::{FlowKey, Question, Standing};
 
 use super::Existing;
+use crate::datapath::maps::address;
 
 /// How long an Ethernet header is, behind which the question stands.
 const ETHERNET: usize = 14;
@@ -21,8 +20,8 @@ impl Existing {
         adopt: bool,
     ) -> Result<Standing, ProgramError> {
         let flow = FlowKey {
-            client: address(self.remote),
-            server: address(self.local),
+            client: address(self.remote.ip()),
+            server: address(self.local.ip()),
             client_port: self.remote.port(),
             server_port: self.local.port(),
             zone: 0,
@@ -39,12 +38,5 @@ impl Existing {
             ..TestRunOptions::new()
         })?;
         Ok(Standing::from_code(ran.return_value))
-    }
-}
-
-fn address(socket: SocketAddr) -> Address {
-    match socket {
-        SocketAddr::V4(socket) => Address::new(socket.ip().to_ipv6_mapped().octets()),
-        SocketAddr::V6(socket) => Address::new(socket.ip().octets()),
     }
 }
