@@ -59,6 +59,13 @@ pub enum Event {
 /// As an acknowledgment: of the SYN-ACK and nothing more, as if it were the handshake's end.
 pub const SYN_ACK_ALONE: i32 = i32::MIN;
 
+/// As an acknowledgment: of as much as lies before the segment itself; or up to three more or less, if so much is
+/// added. By numbers that are both off by as much, a SYN cookie is not told from another.
+pub const AS_FAR: i32 = i32::MIN + 8;
+
+/// How much may be added to [`AS_FAR`].
+const FURTHER: i32 = 3;
+
 /// A segment, in terms of its connection.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Crafted {
@@ -75,7 +82,7 @@ pub struct Crafted {
     pub version: u32,
     /// Its flags.
     pub flags: u8,
-    /// How far its acknowledgment number is from the right one; or [`SYN_ACK_ALONE`].
+    /// How far its acknowledgment number is from the right one; or [`SYN_ACK_ALONE`], or about [`AS_FAR`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub acknowledgment: i32,
     /// Urgent pointer.
@@ -223,6 +230,10 @@ impl Attack {
                 let right = known.server.wrapping_add(known.received);
                 match crafted.acknowledgment {
                     SYN_ACK_ALONE => known.server,
+                    off if off <= AS_FAR + FURTHER => known
+                        .server
+                        .wrapping_add(at as u32)
+                        .wrapping_add_signed(off - AS_FAR),
                     off => right.wrapping_add_signed(off),
                 }
             },

@@ -163,6 +163,7 @@ fn host(header: &[u8; HEADER]) -> Host {
             1 => Coalescing::Neighbour,
             _ => Coalescing::Any,
         },
+        forgets: more & 32 != 0,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Attack, Crafted, Event, Place, SYN_ACK_ALONE, Step};
+use super::{AS_FAR, Attack, Crafted, Event, Place, SYN_ACK_ALONE, Step};
 use crate::{
     frame::{ACK, FIN, RST, SYN, URG},
     model::{
@@ -63,6 +63,8 @@ struct Taste {
     waits: usize,
     /// Further attempts to connect.
     attempts: usize,
+    /// Segments that fit the SYN cookie.
+    cookies: usize,
 }
 
 impl Taste {
@@ -94,6 +96,7 @@ impl Taste {
             application: some(&[0, 0, 5, 20]),
             waits: some(&[0, 0, 5, 15]),
             attempts: some(&[0, 0, 0, 0, 10]),
+            cookies: some(&[0, 0, 0, 0, 0, 0, 10, 30]),
         };
         match theme {
             Theme::Anything | Theme::Memory => {}
@@ -182,6 +185,9 @@ impl Generator {
         let mut host = host(random);
         if let (Theme::Reuse, Host::Linux(options)) = (self.taste.theme, &mut host) {
             options.cookies |= random.percent(50);
+        }
+        if let (1.., Host::Linux(options)) = (self.taste.cookies, &mut host) {
+            options.cookies |= random.percent(80);
         }
         let policy = Policy {
             ends,
@@ -281,8 +287,24 @@ impl Generator {
             self.push(ack);
         }
         if self.random.percent(50) {
-            let syn = self.syn();
+            let mut syn = self.syn();
+            let delay = self.random.between(1, 200) as u64;
+            // Before the offer is seen, the server may take up one that it made before.
+            let is_early = self.random.percent(30);
+            if is_early {
+                syn.replies = Fate::Late(Duration::from_millis(delay));
+            }
             self.push(syn);
+            if is_early {
+                let at = self.cut() as i64;
+                let mut ack = self.crafted(Place::Stream(at), 0);
+                ack.acknowledgment = self.as_far();
+                self.push(ack);
+                self.push_event(Event::Application(Deed::Socket(Action::Read)));
+                if let Some(step) = self.steps.last_mut() {
+                    step.wait = Duration::from_millis(delay);
+                }
+            }
         }
         for _ in 0..self.random.between(1, 2) {
             let start = self.random.pick(&[0, 0, 0, 1, 2, 3]);
@@ -394,6 +416,9 @@ impl Generator {
         if self.taste.theme == Theme::Reuse && self.random.percent(20) {
             crafted.acknowledgment = SYN_ACK_ALONE;
         }
+        if self.random.percent(self.taste.cookies) {
+            crafted.acknowledgment = self.as_far();
+        }
         if self.random.percent(self.taste.forgery) {
             self.forge(&mut crafted);
         } else if self.random.percent(3) {
@@ -404,6 +429,11 @@ impl Generator {
             crafted.flags |= FIN;
         }
         crafted
+    }
+
+    /// An acknowledgment number with which a segment fits the SYN cookie.
+    fn as_far(&mut self) -> i32 {
+        AS_FAR + self.random.pick(&[0, 0, 0, -3, -1, 1, 2])
     }
 
     /// Makes something about it wrong.
@@ -578,5 +608,6 @@ pub(in crate::model) fn host(random: &mut Random) -> Host {
         segments_per_ack: random.pick(&[1, 1, 2, 100]),
         is_old: random.percent(50),
         coalescing: random.pick(&[Coalescing::Never, Coalescing::Neighbour, Coalescing::Any]),
+        forgets: random.percent(30),
     })
 }

@@ -53,6 +53,9 @@ pub struct Options {
     pub is_old: bool,
     /// When segments in the queue become one.
     pub coalescing: Coalescing,
+    /// Whether a connection that this side has closed is forgotten at once, as if there were no room for any that
+    /// waits (`tcp_max_tw_buckets`) or its time were over.
+    pub forgets: bool,
 }
 
 impl Default for Options {
@@ -66,6 +69,7 @@ impl Default for Options {
             segments_per_ack: 1,
             is_old: false,
             coalescing: Coalescing::Never,
+            forgets: false,
         }
     }
 }
@@ -169,19 +173,22 @@ impl Linux {
         self.embryos.push(embryo);
     }
 
-    /// The handshake that this segment finishes, of those that are in cookies. A cookie binds the sum of the client's
-    /// number and the index of its segment size, so that numbers nearby fit as well, with other sizes.
+    /// The handshake that this segment finishes, of those that are in cookies. A cookie binds the client's number, its
+    /// own and the index of a segment size in one sum, so that numbers nearby fit as well, with other sizes.
     fn finished(&self, segment: &Segment) -> Option<Embryo> {
         let client_isn = segment.sequence.wrapping_sub(1);
+        let server_isn = segment.acknowledgment.wrapping_sub(1);
         let fits = |embryo: &&Embryo| {
-            let distance = ahead(client_isn, embryo.client_isn);
-            let size = embryo.size.saturating_sub(distance);
-            segment.acknowledgment == embryo.server_isn.wrapping_add(1)
-                && (0..SIZES.len() as i32).contains(&size)
+            let size = embryo
+                .size
+                .saturating_sub(ahead(client_isn, embryo.client_isn))
+                .saturating_add(ahead(server_isn, embryo.server_isn));
+            (0..SIZES.len() as i32).contains(&size)
         };
         let embryo = self.embryos.iter().find(fits)?;
         Some(Embryo {
             client_isn,
+            server_isn,
             ..*embryo
         })
     }
@@ -268,7 +275,7 @@ impl Linux {
     /// Forgets a socket that is through.
     fn tidy(&mut self) {
         if let Some(socket) = self.socket.take_if(|socket| socket.is_dead()) {
-            self.waiting = socket.waits();
+            self.waiting = socket.waits().filter(|_| !self.options.forgets);
         }
     }
 

@@ -83,7 +83,12 @@ impl Socket {
     }
 
     pub(super) const fn is_dead(&self) -> bool {
-        self.is_dead
+        self.is_dead || self.options.forgets && self.waits_for_end()
+    }
+
+    /// Whether nobody has it any more, and all that it waits for is the client's FIN (RFC 9293, FIN-WAIT-2).
+    const fn waits_for_end(&self) -> bool {
+        self.is_orphan && !self.client_fin && self.una == self.sent
     }
 
     /// For who closed first: what it expected next, and what it would have sent.
