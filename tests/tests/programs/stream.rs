@@ -343,6 +343,26 @@ fn every_byte_of_a_repetition_is_compared() -> Result<()> {
 }
 
 #[test]
+fn all_lines_of_a_body_in_chunks_are_compared() -> Result<()> {
+    let mut guard = guard()?;
+    let chunk = format!("64\r\n{}\r\n", "x".repeat(100));
+    // More than are kept one by one.
+    let body = request("POST", "up", "good", "Transfer-Encoding: chunked\r\n") + &chunk.repeat(30);
+    for program in PROGRAMS {
+        for i in 1..=30 {
+            let mut it = Conversation::open(&mut guard, program, 1)?;
+            assert_eq!(it.send(0, body.as_str())?, ALLOWED);
+            let mut other = body.clone().into_bytes();
+            let at = other.len() - i * chunk.len();
+            other[at] = b'0';
+            let changed = dropped(Reason::ChangedRetransmission);
+            assert_eq!(it.send(0, other)?, changed, "{i} from the end");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_segment_is_split_at_what_was_acknowledged() -> Result<()> {
     on_a_connection(|it| {
         let head = bearer("good");
@@ -372,7 +392,17 @@ fn what_could_not_be_kept_is_not_repeated() -> Result<()> {
         let part = |i: usize| &both[i * 1_000..(i + 1) * 1_000];
         assert_eq!(it.send(1_000, part(1))?, PASSED);
         assert_eq!(it.send(64_000, part(64))?, PASSED);
-        for _ in 0..8 {
+        // As many as are kept, and one more; and the last one.
+        let (kept, end) = (1 << 16, len(&both));
+        assert_eq!(
+            it.send(kept - 10, &both[kept as usize - 10..][..10])?,
+            PASSED
+        );
+        for (at, count) in [(kept - 10, 11), (kept, 1), (end - 1, 1)] {
+            let some = &both[at as usize..][..count];
+            assert_eq!(it.send(at, some)?, dropped(Reason::Unrepeatable), "{at}");
+        }
+        for _ in 0..5 {
             assert_eq!(it.send(70_000, part(70))?, dropped(Reason::Unrepeatable));
         }
         it.ack(len(&both))?;
@@ -443,6 +473,24 @@ fn a_head_that_is_long_on_its_way_is_judged_again() -> Result<()> {
         );
         Ok(())
     })
+}
+
+#[test]
+fn what_is_judged_again_must_fulfil_all_the_rest() -> Result<()> {
+    let mut guard = with("upgrade = [\"websocket\"]")?;
+    for program in PROGRAMS {
+        let mut it = Conversation::open(&mut guard, program, 1)?;
+        let head = upgrade();
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        thread::sleep(Duration::from_millis(1_200));
+        let mut unsent = it.segment(DATA, 0, head.as_str());
+        unsent.acknowledgment += 1;
+        assert_eq!(it.pass(&unsent)?, dropped(Reason::BadPacket));
+        // The server switches before it has been asked to.
+        it.answer(0, SWITCHING)?;
+        assert_eq!(it.send(0, head.as_str())?, dropped(Reason::UpgradeRefused));
+    }
+    Ok(())
 }
 
 #[test]
@@ -535,11 +583,36 @@ fn a_stream_ends_where_it_has_ended() -> Result<()> {
         assert_eq!(it.send_with(DATA | FIN, 0, good.as_str())?, ALLOWED);
         assert_eq!(it.send_with(DATA | FIN, 0, good.as_str())?, PASSED, "again");
         assert_eq!(
-            it.send(len(&good), good)?,
+            it.send(len(&good), "G")?,
             dropped(Reason::ChangedRetransmission)
         );
         Ok(())
     })
+}
+
+#[test]
+fn a_stream_ends_in_a_body_where_it_has_ended() -> Result<()> {
+    let mut guard = guard()?;
+    let head = upload(1_000);
+    for program in PROGRAMS {
+        for early in [false, true] {
+            let mut it = Conversation::open(&mut guard, program, 1)?;
+            assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+            let half = vec![b'x'; 300];
+            let body = len(&head);
+            if !early {
+                assert_eq!(it.send(body, half.as_slice())?, PASSED);
+            }
+            let end = it.send_with(DATA | FIN, body + 300, half.as_slice())?;
+            assert_eq!(end, PASSED);
+            if early {
+                assert_eq!(it.send(body, half.as_slice())?, PASSED);
+            }
+            let changed = dropped(Reason::ChangedRetransmission);
+            assert_eq!(it.send(body + 600, "x")?, changed, "{early}");
+        }
+    }
+    Ok(())
 }
 
 // Rule 6: a denied segment has not happened.
@@ -849,13 +922,21 @@ fn a_body_that_was_on_its_way_is_none_behind_an_early_answer() -> Result<()> {
             "good",
             "Content-Length: 5\r\nExpect: 100-continue\r\n",
         );
-        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
-        assert_eq!(it.send(len(&head), "hel")?, PASSED);
-        it.answer(len(&head), "HTTP/1.1 417 Expectation Failed\r\n\r\n")?;
-        assert_eq!(
-            it.send(len(&head), "hello")?,
-            dropped(Reason::AnsweredEarly)
-        );
+        for body in ["hel", "hello"] {
+            it.renumber(len(&head), len(body));
+            it.server(RST, 0, 0, "")?;
+            assert!(it.offer()?);
+            assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+            assert_eq!(it.send(len(&head), body)?, PASSED);
+            // But for the last one, the server has it.
+            let received = len(&head) + len(body) - 1;
+            it.answer(received, "HTTP/1.1 417 Expectation Failed\r\n\r\n")?;
+            let more = it.send(
+                len(&head) + len(body),
+                &bearer("good")[len(body) as usize..],
+            )?;
+            assert_eq!(more, dropped(Reason::AnsweredEarly), "{body}");
+        }
         Ok(())
     })
 }

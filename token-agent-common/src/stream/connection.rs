@@ -428,9 +428,6 @@ impl Connection {
         if seen.acked > self.reach() {
             return Err(Reason::UnguardedPath);
         }
-        if self.is_overdue(seen.acked, now) {
-            return Err(Reason::Undelivered);
-        }
         if self.has_changed_unasked(seen.answer(), seen.acked) {
             return Err(Reason::UpgradeRefused);
         }
@@ -438,6 +435,10 @@ impl Connection {
         // (RFC 9293, section 3.10.7.4); a RST need not acknowledge anything.
         if !segment.resets() && !self.acknowledges_sent(segment.acknowledgment, seen.sent) {
             return Err(Reason::BadPacket);
+        }
+        // The last one: where there is more time, the others hold all the same.
+        if self.is_overdue(seen.acked, now) {
+            return Err(Reason::Undelivered);
         }
         Ok(())
     }

@@ -286,6 +286,9 @@ impl Generator {
             let ack = self.crafted(Place::Acked(0), 0);
             self.push(ack);
         }
+        if self.random.percent(30) {
+            self.attempt = self.random.below(self.attempts);
+        }
         if self.random.percent(50) {
             let mut syn = self.syn();
             let delay = self.random.between(1, 200) as u64;
