@@ -79,6 +79,8 @@ impl Taste {
             Theme::Chunks,
             Theme::Chunks,
             Theme::Chunks,
+            Theme::Chunks,
+            Theme::Chunks,
             Theme::Reuse,
             Theme::Reuse,
             Theme::Time,
@@ -106,7 +108,7 @@ impl Taste {
             }
             Theme::Waiting | Theme::Upgrade => taste.application = some(&[10, 30]),
             Theme::Reuse => {
-                taste.attempts = some(&[0, 10, 30]);
+                taste.attempts = some(&[0, 10, 30, 30]);
                 taste.application = some(&[0, 10, 20]);
                 taste.forgery = some(&[0, 5, 20]);
             }
@@ -158,6 +160,9 @@ impl Attack {
         };
         generator.connect();
         generator.open();
+        if taste.theme == Theme::Time && generator.random.percent(20) {
+            generator.hold_back();
+        }
         for _ in 0..generator.random.between(1, 14) {
             generator.step();
         }
@@ -217,7 +222,7 @@ impl Generator {
             syn.options = self.random.pick(&options).to_vec();
             if self.random.percent(30) {
                 syn.at = Place::Stream(-1);
-                syn.len = self.random.between(1, 40);
+                syn.len = self.length(0);
             }
         }
         self.push(syn.clone());
@@ -263,6 +268,26 @@ impl Generator {
         }
     }
 
+    /// Loses the first segment, sends what follows it while that is not yet overdue, and then what was lost.
+    fn hold_back(&mut self) {
+        for i in 0..self.random.between(3, 6) {
+            let len = self.up_to_mark();
+            let start = self.in_order - len.min(self.in_order);
+            let mut next = self.crafted(Place::Stream(start as i64), len);
+            next.version = 0;
+            if i == 0 {
+                next.fate = Fate::Lost;
+            }
+            self.steps.push(Step {
+                wait: Duration::from_millis(900),
+                event: Event::Send(next),
+            });
+        }
+        let mut first = self.crafted(Place::Stream(0), self.in_order);
+        first.version = 0;
+        self.push(first);
+    }
+
     fn syn(&mut self) -> Crafted {
         Crafted {
             flags: SYN,
@@ -281,9 +306,16 @@ impl Generator {
         } else {
             last.flags = FIN | ACK;
             self.push(last);
-            let end = self.random.pick(&[Action::Shutdown, Action::Close]);
-            self.push_event(Event::Application(Deed::Socket(end)));
-            let ack = self.crafted(Place::Acked(0), 0);
+            if self.random.percent(70) {
+                let end = self.random.pick(&[Action::Shutdown, Action::Close]);
+                self.push_event(Event::Application(Deed::Socket(end)));
+            }
+            let mut ack = self.crafted(Place::Acked(0), 0);
+            if self.random.percent(30) {
+                // Linux obeys it here, too.
+                ack.flags = RST | ACK;
+                ack.at = Place::Acked(-1);
+            }
             self.push(ack);
         }
         if self.random.percent(30) {
@@ -571,7 +603,8 @@ impl Generator {
             (Theme::Waiting, 1) => random.pick(&[Deed::Respond, Deed::Continue, part]),
             (Theme::Upgrade, 0) => Deed::Upgrade,
             (Theme::Upgrade, 1) => random.pick(&[Deed::Respond, Deed::PretendUpgrade, part]),
-            (Theme::Reuse, 0 | 1) => Deed::Socket(random.pick(&socket[2..])),
+            (Theme::Reuse, 0) => Deed::Socket(random.pick(&socket[2..])),
+            (Theme::Reuse, 1) => Deed::Respond,
             (Theme::Anything | Theme::Chunks | Theme::Time | Theme::Memory, 0) => Deed::Respond,
             (_, 2) => Deed::Socket(random.pick(&socket)),
             (_, _) => random.pick(&speech),

@@ -28,7 +28,7 @@ pub(super) fn favourite(plan: &mut Plan, random: &mut Random, number: usize, fav
     match favourite {
         Favourite::Expecting => expecting(plan, random, number),
         Favourite::Upgrade => upgrade(plan, random, number),
-        Favourite::Chunked if random.percent(25) => with_length(plan, random, number),
+        Favourite::Chunked if random.percent(30) => with_length(plan, random, number),
         Favourite::Chunked => chunked(plan, random, number),
         Favourite::Long => long_head(plan, random, number),
     }
@@ -63,7 +63,13 @@ pub(super) fn honest(plan: &mut Plan, random: &mut Random, number: usize, room: 
                 rest = after;
             }
             plan.mark();
-            plan.push("0\r\n\r\n");
+            plan.push("0\r\n");
+            plan.mark();
+            if random.percent(20) {
+                plan.push("x: y\r\n");
+                plan.mark();
+            }
+            plan.push("\r\n");
         }
     }
 }
@@ -172,10 +178,17 @@ fn chunked(plan: &mut Plan, random: &mut Random, number: usize) {
     }
     plan.push(": chunked\r\n");
     end(plan, random);
-    let most = random.pick(&[2, 2, 2, 2, 2, 2, 8]);
-    for _ in 0..random.between(0, most) {
+    let most = random.pick(&[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 8, 8, 24]);
+    let count = random.between(0, most);
+    for _ in 0..count {
         let mut body = Plan::default();
-        let size = format!("{:03x}", hidden(&mut body, random, number));
+        let mut size = hidden(&mut body, random, number);
+        if count > 8 {
+            // So many that not all can be kept apart.
+            body.push("x".repeat(80));
+            size += 80;
+        }
+        let size = format!("{size:03x}");
         plan.mark();
         match random.below(4) {
             0 | 1 => plan.push(&size),

@@ -95,7 +95,8 @@ impl Application {
             Deed::Refuse => {
                 let (waiting, head) = self.last(number, stream)?;
                 let is_time = is_quiet && !waiting.is_complete && waiting.head_end == stream.len();
-                if !is_time || !head.contains("\nexpect: 100-continue\r") {
+                // Of what it has not read it does not know that it has begun.
+                if !is_time || self.paused > number || !head.contains("\nexpect: 100-continue\r") {
                     return None;
                 }
                 self.turns[number].push(Turn::Request(stream.len()));
