@@ -15,11 +15,19 @@ use crate::{
     },
 };
 
+/// No window is larger (RFC 7323).
+const MAX_WINDOW: i32 = 1 << 30;
+
+/// As far ahead of what a server has sent another connection of its does not begin, unless it has forgotten this one.
+const APART: i32 = 1 << 16;
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub struct ReassembleAndHold {
     /// Pairs of the client's and the server's first byte that are on offer.
     offers: Vec<(u32, u32)>,
+    /// The server's first bytes of those that were taken up.
+    begun: Vec<u32>,
     connection: Option<Connection>,
     transitions: [u64; 5],
 }
@@ -59,6 +67,7 @@ impl Transition {
 impl Guard for ReassembleAndHold {
     fn reset(&mut self) {
         self.offers.clear();
+        self.begun.clear();
         self.connection = None;
     }
 
@@ -92,6 +101,15 @@ impl Guard for ReassembleAndHold {
             let pair = (packet.acknowledgment, packet.sequence.wrapping_add(1));
             let is_bound = |one: &Connection| (one.client, one.server) == pair;
             if !self.connection.as_ref().is_some_and(is_bound) {
+                // A server that still has one of those before would take the other one's segments for more of it.
+                let sent = self.connection.as_ref().map_or(0, |one| one.sent);
+                let is_near = |begun: &u32| {
+                    let ahead = ahead(pair.1, begun.wrapping_add(sent));
+                    (-MAX_WINDOW..=APART).contains(&ahead)
+                };
+                if self.begun.iter().any(is_near) {
+                    return Verdict::Drop;
+                }
                 self.connection = None;
                 self.offers.retain(|offer| *offer != pair);
                 self.offers.push(pair);
@@ -139,6 +157,7 @@ impl ReassembleAndHold {
             return false;
         }
         self.offers.clear();
+        self.begun.push(pair.1);
         self.connection = Some(Connection {
             client: pair.0,
             server: pair.1,
