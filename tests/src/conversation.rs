@@ -33,10 +33,15 @@ pub struct Conversation<'a> {
 /// was, where it passed.
 pub type Outcome = std::result::Result<Option<Reason>, Option<Reason>>;
 
-/// A sequence number that no connection began with, near `one`.
-fn fresh(one: u32) -> u32 {
+/// Sequence numbers that no connection began with, of the client and the server. Those that follow each other do as
+/// SYN cookies of one minute.
+fn fresh() -> (u32, u32) {
     static USED: AtomicU32 = AtomicU32::new(0);
-    USED.fetch_add(1, Ordering::Relaxed).wrapping_add(one)
+    let used = USED.fetch_add(1, Ordering::Relaxed);
+    (
+        used.wrapping_add(0xffff_f000),
+        used.wrapping_add(0x7fff_ff00),
+    )
 }
 
 /// It passed, and nothing was counted.
@@ -79,6 +84,7 @@ impl<'a> Conversation<'a> {
 
     /// A connection from `port` of which nothing was seen.
     pub fn closed(guard: &'a mut Guard, program: Program, port: u16) -> Self {
+        let (client_isn, server_isn) = fresh();
         Self {
             guard,
             program,
@@ -86,8 +92,8 @@ impl<'a> Conversation<'a> {
                 client_port: port,
                 ..orders("")
             },
-            client_isn: fresh(0xffff_f000),
-            server_isn: fresh(0x7fff_ff00),
+            client_isn,
+            server_isn,
             sent: 0,
             received: 0,
         }

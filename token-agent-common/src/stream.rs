@@ -18,7 +18,7 @@ mod witness;
 pub use buffer::{Buffer, COPY, PAGE, PAGES, Page, Room};
 pub use compare::Comparison;
 pub use connection::{Arrival, Connection, Plan, ticks};
-pub use handshake::{Offers, Pair};
+pub use handshake::{Besides, Offers, Pair};
 pub use reader::{PIECES, Piece, Read, Reader, Turn};
 pub use tokens::Tokens;
 pub use witness::{Answer, Change, Seen, Witness};

@@ -61,10 +61,12 @@ pub(crate) fn adopt(packet: &TcPacket) -> Standing {
         socket,
         ..
     } = &mut *scratch;
+    if !maps::offers(&work.segment.flow, offers) {
+        return Standing::Unknown;
+    }
     if question.adopt == 0 || !socket.is_fresh() {
         // What was offered can still be taken up.
-        let is_offered = maps::offers(&work.segment.flow, offers) && !offers.is_none();
-        return if is_offered {
+        return if !offers.is_none() {
             Standing::Known
         } else {
             Standing::Unknown

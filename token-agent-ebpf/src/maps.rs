@@ -424,10 +424,11 @@ pub(crate) fn offer(key: &FlowKey, offers: &Offers) {
     let _ = OFFERS.insert(key, offers.sealed(key), u64::from(BPF_ANY));
 }
 
+/// None of the offers can be taken up any more.
 #[inline(always)]
-pub(crate) fn withdraw(key: &FlowKey) {
-    // That there was none is fine.
-    let _ = OFFERS.remove(key);
+pub(crate) fn withdraw(key: &FlowKey, offers: &mut Offers) {
+    offers.withdraw();
+    offer(key, offers);
 }
 
 /// Adds to a counter; see `token_agent_common::abi::counter_index`.

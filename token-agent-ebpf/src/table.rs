@@ -88,9 +88,9 @@ pub(crate) fn hold(scratch: &mut Scratch, found: u32, case: &Case<'_>, now: u64)
         return Reason::Busy as u32;
     }
     let Some(isn) = offers.taken_by(&work.segment) else {
-        // Of a connection that is over, or began elsewhere. If it bears nothing, nobody minds it.
-        let is_stray = work.segment.is_empty() && offers.is_none() || work.segment.resets();
-        return if is_stray {
+        // Of a connection that is over, or began elsewhere. Even if it bears nothing: with SYN cookies a server may
+        // take it for the end of a handshake that nobody here will know of.
+        return if work.segment.resets() {
             Hold::PASS
         } else if closed == NO_SLOT && offers.is_none() {
             Hold::STRANGER
@@ -125,6 +125,8 @@ pub(crate) fn bind(
     }
     let start = Place::first(case.policy.options());
     scratch.work.connection.begin(&key, isn, start, ticks(now));
+    let besides = scratch.offers.besides(isn);
+    scratch.work.connection.note_besides(besides);
     if !enter(scratch, index, closed != NO_SLOT, now) {
         if closed == NO_SLOT {
             maps::give_slot(index);
@@ -132,7 +134,7 @@ pub(crate) fn bind(
         }
         return Reason::Busy as u32;
     }
-    maps::withdraw(&key);
+    maps::withdraw(&key, &mut scratch.offers);
     Hold::HELD
 }
 

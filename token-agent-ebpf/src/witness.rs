@@ -87,7 +87,9 @@ fn offered(scratch: &mut Scratch) -> Action {
         let is_ours = connection.key == *key;
         let is_known = is_ours && connection.has_begun_with(pair);
         let is_near = is_ours && !is_known && connection.is_near(pair, &witness.seen(), ticks(now));
-        if is_ours && !is_known && !is_near {
+        if is_near {
+            connection.note_offer(pair);
+        } else if is_ours && !is_known {
             connection.close();
         }
         held.give();
@@ -101,7 +103,7 @@ fn offered(scratch: &mut Scratch) -> Action {
     if !maps::offers(key, offers) {
         return Action::Drop;
     }
-    offers.add(pair);
+    offers.add(pair, ticks(mark::now()));
     maps::offer(key, offers);
     // If the connection began meanwhile with this one or one near it, what was withdrawn then is there again.
     if let Some(slot) = maps::slot(maps::flow(key)) {
@@ -113,7 +115,7 @@ fn offered(scratch: &mut Scratch) -> Action {
         } = unsafe { &*slot };
         let is_near = connection.is_near(pair, &witness.seen(), ticks(mark::now()));
         if connection.key == *key && (is_near || connection.has_begun_with(pair)) {
-            maps::withdraw(key);
+            maps::withdraw(key, offers);
         }
     }
     Action::Pass
@@ -147,6 +149,9 @@ fn see<P: Packet>(packet: &P, scratch: &mut Scratch, slot: *mut Slot) {
             return;
         }
         let isn = connection.isn();
+        if !witness.is_of(isn, packet_segment) {
+            return;
+        }
         let mut is_done = true;
         if let Some(change) = witness.sent(isn, packet_segment) {
             is_done &= carry_out(&raw mut slot.witness.sent, change);

@@ -153,6 +153,7 @@ fn host(header: &[u8; HEADER]) -> Host {
     Host::Linux(Options {
         isn,
         cookies: more & 1 != 0,
+        minute: Options::default().minute,
         fast_open: more & 2 != 0,
         multipath: more & 4 != 0,
         buffer: BUFFERS[usize::from(more >> 6)],

@@ -14,6 +14,7 @@ use super::{
     receiver::{Choices, Linux, Loose, Options, Receiver, Smol},
     segment::{Segment, ServerPacket, Time},
 };
+use crate::frame::SYN;
 
 /// A server's TCP and its settings.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -222,6 +223,9 @@ impl<'a> World<'a> {
     fn replies(&mut self, packets: Vec<ServerPacket>, fate: Fate) {
         for packet in packets {
             match fate {
+                // What was offered in a cookie stays good, whoever has seen it. Between server and witness nothing
+                // is lost that an attacker could choose.
+                Fate::Lost if self.keeps_cookies && packet.has(SYN) => self.witness(packet),
                 // The host computes the checksum.
                 Fate::Arrives | Fate::Corrupt => self.witness(packet),
                 Fate::Twice => {

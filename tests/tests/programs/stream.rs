@@ -53,7 +53,8 @@ fn data_without_a_connection_is_dropped() -> Result<()> {
     on_none(|it| {
         assert_eq!(it.send(0, bearer("good"))?, dropped(Reason::NoFlow));
         assert_eq!(it.send_with(ACK | FIN, 0, "")?, dropped(Reason::NoFlow));
-        assert_eq!(it.send_with(ACK, 0, "")?, PASSED, "nobody minds it");
+        // With SYN cookies, the server could take this for the end of a handshake.
+        assert_eq!(it.send_with(ACK, 0, "")?, dropped(Reason::NoFlow));
         assert_eq!(it.send_with(RST, 0, "")?, PASSED, "nobody minds it");
         Ok(())
     })
@@ -127,6 +128,132 @@ fn nothing_passes_with_which_syn_cookies_would_begin_elsewhere() -> Result<()> {
         assert_eq!(it.send_with(ACK, u32::MAX, "")?, PASSED);
         it.ack(1)?;
         assert_eq!(it.send(1, &head[1..])?, ALLOWED);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_fits_a_cookie_passes_where_a_request_begins_alone() -> Result<()> {
+    on_a_connection(|it| {
+        let early = dropped(Reason::OutOfOrder);
+        let body = "x".repeat(400);
+        let (head, next) = (upload(400), bearer("good"));
+        let end = len(&head) + 400;
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        // The server answers before it has acknowledged anything, as one that has another connection might.
+        it.answer(0, &"x".repeat(200))?;
+        for off in 197..=203 {
+            assert_eq!(it.send(off, &body[..10])?, early, "{off}");
+            assert_eq!(it.send_with(ACK, off, "")?, early, "{off}");
+        }
+        for off in [150, 196, 204] {
+            assert_eq!(it.send(off, &body[..10])?, PASSED, "{off}");
+        }
+        it.ack(len(&head))?;
+        assert_eq!(it.send(200, &body[..10])?, PASSED, "the server has it");
+        // When it has closed, it may forget that.
+        it.server(FIN | ACK, 200, len(&head), "")?;
+        for off in 197..=203 {
+            assert_eq!(it.send(off, &body[..10])?, early, "{off}");
+        }
+        assert_eq!(it.send(len(&head), body.as_str())?, PASSED);
+        it.ack(end)?;
+        // Here it would be read alike.
+        it.server(DATA, 201, end, &"x".repeat(end as usize - 201))?;
+        let mut segment = it.segment(DATA, end, next.as_str());
+        segment.acknowledgment = segment.acknowledgment.wrapping_add(end - 200);
+        let mut before = segment.clone();
+        before.acknowledgment = before.acknowledgment.wrapping_sub(1);
+        assert_eq!(it.pass(&before)?, early);
+        assert_eq!(it.pass(&segment)?, ALLOWED);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_fits_another_offers_cookie_does_not_pass() -> Result<()> {
+    for program in PROGRAMS {
+        for (other, is_near) in [(4, true), (65_538, true), (65_539, false), (1 << 25, false)] {
+            let mut guard = guard()?;
+            let mut it = Conversation::closed(&mut guard, program, 1);
+            let (head, late) = (upload(400), dropped(Reason::OutOfOrder));
+            it.renumber(1_000, 2_000);
+            assert!(it.offer()?);
+            it.renumber(1_000, 2_000 + other);
+            assert!(it.offer()?);
+            assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+            let early = it.send(len(&head) + 100, "x")?;
+            assert_eq!(early, if is_near { late } else { PASSED }, "{other}");
+            assert_eq!(it.send(0, head.as_str())?, PASSED, "from the start on");
+            it.ack(len(&head))?;
+            assert_eq!(it.send(len(&head) + 100, "x")?, PASSED);
+            it.server(FIN | ACK, 0, len(&head), "")?;
+            assert_eq!(it.send(len(&head) + 100, "x")?, late, "{other}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_offer_that_was_taken_up_is_remembered() -> Result<()> {
+    for program in PROGRAMS {
+        let mut guard = guard()?;
+        let mut it = Conversation::closed(&mut guard, program, 1);
+        it.renumber(1_000, 2_000);
+        assert!(it.offer()?);
+        assert_eq!(it.send(0, "")?, PASSED);
+        it.server(RST, 0, 0, "")?;
+        it.renumber(1_000, 3_000);
+        assert!(it.offer()?);
+        let head = upload(400);
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        let late = dropped(Reason::OutOfOrder);
+        assert_eq!(it.send(len(&head) + 100, "x")?, late);
+        // One that comes when this one was begun is dropped, and remembered, too.
+        let mut it = Conversation::closed(&mut guard, program, 2);
+        it.renumber(1_000, 2_000);
+        assert!(it.offer()?);
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        assert_eq!(it.send(len(&head) + 100, "x")?, PASSED);
+        it.renumber(1_000, 2_100);
+        assert!(!it.offer()?);
+        it.renumber(1_000, 2_000);
+        assert_eq!(it.send(len(&head) + 100, "x")?, late);
+    }
+    Ok(())
+}
+
+#[test]
+fn before_anything_is_acknowledged_no_more_than_a_first_window_passes() -> Result<()> {
+    on_a_connection(|it| {
+        let head = upload(100_000);
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        assert_eq!(it.send(65_534, "x")?, PASSED);
+        assert_eq!(it.send(65_535, "x")?, dropped(Reason::OutOfOrder));
+        it.ack(1)?;
+        assert_eq!(it.send(65_535, "x")?, PASSED);
+        Ok(())
+    })
+}
+
+#[test]
+fn the_server_is_heard_by_its_own_numbers_alone() -> Result<()> {
+    on_a_connection(|it| {
+        let head = bearer("good");
+        assert_eq!(it.send(0, &head[..20])?, PASSED);
+        // Before the first byte but one, and far ahead.
+        for at in [u32::MAX - 1, 1 << 31, (1 << 16) + 1] {
+            it.server(ACK, at, 5, "")?;
+            let early = dropped(Reason::OutOfOrder);
+            assert_eq!(
+                it.send_with(ACK, 1, "")?,
+                early,
+                "{at}: nothing was acknowledged"
+            );
+        }
+        // A probe.
+        it.server(ACK, u32::MAX, 5, "")?;
+        assert_eq!(it.send_with(ACK, 1, "")?, PASSED);
         Ok(())
     })
 }
@@ -388,6 +515,9 @@ fn what_could_not_be_kept_is_not_repeated() -> Result<()> {
         let both = head.clone() + &head;
         for (i, part) in both.as_bytes().chunks(1_000).enumerate() {
             assert!(it.send(i as u32 * 1_000, part)?.is_ok());
+            if i == 0 {
+                it.ack(1)?;
+            }
         }
         let part = |i: usize| &both[i * 1_000..(i + 1) * 1_000];
         assert_eq!(it.send(1_000, part(1))?, PASSED);
@@ -422,6 +552,9 @@ fn who_goes_on_repeating_what_was_not_kept_is_cut_off() -> Result<()> {
         let both = head(40_000) + &head(40_000);
         for (i, part) in both.as_bytes().chunks(1_000).enumerate() {
             assert!(it.send(i as u32 * 1_000, part)?.is_ok());
+            if i == 0 {
+                it.ack(1)?;
+            }
         }
         let last = len(&both) - 1;
         for _ in 0..9 {

@@ -8,7 +8,7 @@ mod look;
 use bytemuck::{Pod, Zeroable};
 
 use super::{
-    handshake::Pair,
+    handshake::{Besides, FIRST_WINDOW, Pair},
     reader::Read,
     witness::{Answer, Seen},
 };
@@ -16,7 +16,7 @@ use crate::{abi::FlowKey, http1::Place, packet::Segment, reason::Reason, words};
 
 /// How far ahead of what the server has acknowledged a segment may reach, in bytes: more than
 /// any window (RFC 7323, section 2.3: 2^30), so nothing is lost, and no sequence number is ambiguous.
-const AHEAD: i64 = 1 << 30;
+pub(super) const AHEAD: i64 = 1 << 30;
 
 /// How long a head may have passed and not be acknowledged, in [`ticks`]: about a second. A
 /// server's delayed acknowledgment takes 200 ms at most (RFC 9293, section 3.8.6.3, allows 500).
@@ -82,15 +82,15 @@ pub(super) mod flag {
     pub(in crate::stream) const EXPECT: u32 = 1 << 4;
     /// The server has reset the connection: it knows nothing of it any more.
     pub(in crate::stream) const FORGOTTEN: u32 = 1 << 5;
+    /// The server may have offered another pair of numbers, too, that it would still take.
+    pub(in crate::stream) const OTHER_OFFER: u32 = 1 << 6;
+    /// The same of one that is near.
+    pub(in crate::stream) const NEAR_OFFER: u32 = 1 << 7;
 }
 
 /// How far ahead of what a server has sent another connection's numbers must begin, so that it takes none of that one's
 /// segments for this one's. Linux goes on that far and one further when it still has a connection that has ended.
-const APART: i64 = 1 << 16;
-
-/// By as many bytes a segment may stand off and still fit a SYN cookie, which binds the sum of the client's number
-/// and an index of four segment sizes.
-const COOKIE_SLACK: i64 = 3;
+pub(super) const APART: i64 = 1 << 16;
 
 /// What is known of one connection.
 #[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
@@ -228,6 +228,22 @@ impl Connection {
         self.fault = 0;
         self.repetitions = 0;
         self.used = now;
+    }
+
+    /// Notes what the server may still take, besides the handshake that it began with.
+    #[inline(always)]
+    pub const fn note_besides(&mut self, besides: Besides) {
+        self.flags |= match besides {
+            Besides::Nothing => 0,
+            Besides::Far => flag::OTHER_OFFER,
+            Besides::Near => flag::OTHER_OFFER | flag::NEAR_OFFER,
+        };
+    }
+
+    /// Notes that the server has offered another pair, too.
+    #[inline(always)]
+    pub const fn note_offer(&mut self, other: Pair) {
+        self.note_besides(self.isn.besides(other));
     }
 
     /// Becomes what `other` is, all of it.
@@ -550,7 +566,52 @@ impl Connection {
     pub const fn lets_pass(&self, segment: &Segment, seen: &Seen, now: u32) -> bool {
         self.is_open()
             && self.admit(segment, seen, now).is_ok()
-            && fits(self.position(segment.sequence, seen.acked), 0, seen).is_ok()
+            && self
+                .fits(segment, self.position(segment.sequence, seen.acked), seen)
+                .is_ok()
+    }
+
+    /// Whether `segment`, which starts at `start`, can be this connection's, and, if it were the first that the server
+    /// gets, would make it begin the connection where the guard did, or where it would be read alike.
+    ///
+    /// With SYN cookies a server keeps nothing of a handshake, and takes what fits for the end of it; so it does again
+    /// once it has closed its side and forgotten the connection, to which what it had is news.
+    #[inline(always)]
+    const fn fits(&self, segment: &Segment, start: i64, seen: &Seen) -> Result<(), Reason> {
+        let (acked, has_ended) = (seen.acked as i64, seen.ended != 0);
+        // Of what stood before this connection, a probe whether it is alive repeats one sequence number (RFC 1122,
+        // section 4.2.3.6). The rest is another's: of the same handshake taken up otherwise.
+        if start < -1 || start < acked - AHEAD {
+            return Err(Reason::BadPacket);
+        }
+        // Without the byte before the first one nothing that follows is read.
+        if segment.len > 0 && (start < 0 || has_ended && start < acked) {
+            return Err(Reason::BadPacket);
+        }
+        let is_unknown = acked == 0 || has_ended;
+        if is_unknown && start > 0 {
+            let others = if has_ended {
+                flag::OTHER_OFFER
+            } else {
+                flag::NEAR_OFFER
+            };
+            let is_taken = self.isn.is_matched_by(segment) || self.flags & others != 0;
+            if is_taken && !self.begins_alike(segment, start, seen) {
+                return Err(Reason::OutOfOrder);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a connection that begins with `segment` would be read as this one goes on.
+    #[inline(always)]
+    const fn begins_alike(&self, segment: &Segment, start: i64, seen: &Seen) -> bool {
+        let end = self
+            .isn
+            .server
+            .wrapping_add(1)
+            .wrapping_add(seen.sent as u32);
+        start == self.next as i64 && self.place.is_between() && segment.acknowledgment == end
     }
 
     /// What `segment`, which was [admitted](Self::admit), may do. Leaves in `plan` what is to be done.
@@ -573,14 +634,15 @@ impl Connection {
                 Arrival::Pass
             };
         }
-        if let Err(reason) = fits(start, segment.len, seen) {
+        if let Err(reason) = self.fits(segment, start, seen) {
             return Arrival::Drop(reason);
         }
         if segment.len == 0 && !ends || end + i64::from(ends) <= acked {
             // The server has all of it.
             return Arrival::Pass;
         }
-        if end > acked + AHEAD {
+        let window = if acked == 0 { FIRST_WINDOW } else { AHEAD };
+        if end > acked + window {
             return Arrival::Drop(Reason::OutOfOrder);
         }
         if self.fin != NONE && (end as u64 > self.fin || ends && end as u64 != self.fin) {
@@ -711,28 +773,4 @@ impl Connection {
         }
         self.unkept_until = until;
     }
-}
-
-/// Whether `len` bytes at `start` can be this connection's, and, if they were the first that the server gets, would
-/// make it begin the connection where the guard did.
-///
-/// With SYN cookies a server keeps nothing of a handshake, and takes what fits for the end of it; so it does again
-/// once it has closed its side and forgotten the connection, to which what it had is news.
-#[inline(always)]
-const fn fits(start: i64, len: u32, seen: &Seen) -> Result<(), Reason> {
-    let (acked, has_ended) = (seen.acked as i64, seen.ended != 0);
-    // Of what stood before this connection, a probe whether it is alive repeats one sequence number (RFC 1122,
-    // section 4.2.3.6). The rest is another's: of the same handshake taken up otherwise.
-    if start < -1 || start < acked - AHEAD {
-        return Err(Reason::BadPacket);
-    }
-    let is_near = start > 0 && start <= COOKIE_SLACK;
-    if is_near && acked == 0 {
-        return Err(Reason::OutOfOrder);
-    }
-    // Without the byte before the first one nothing that follows is read.
-    if len > 0 && (start < 0 || has_ended && (is_near || start < acked)) {
-        return Err(Reason::BadPacket);
-    }
-    Ok(())
 }

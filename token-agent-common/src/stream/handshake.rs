@@ -2,11 +2,24 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::connection::ticks;
 use crate::{abi::FlowKey, packet::Segment};
 
 /// How many offers of one connection are kept. With SYN cookies the kernel may accept
 /// either of two; more come only from a sender who makes up SYNs.
 const OFFERS: usize = 4;
+
+/// How long offers are remembered that were taken up, in [`ticks`]: longer than a SYN cookie is good for (Linux takes
+/// those of this minute and the last one).
+const MEMORY: u32 = ticks(130_000_000_000);
+
+/// How far a client may send before the server has acknowledged anything, in bytes: the window of a SYN-ACK is not
+/// scaled (RFC 7323, section 2.2).
+pub(super) const FIRST_WINDOW: i64 = 65_535;
+
+/// By as many bytes a segment may stand off and still fit a SYN cookie, which binds one sum of the client's number, the
+/// server's, and an index of four segment sizes.
+const COOKIE_SLACK: u32 = 3;
 
 /// The initial sequence numbers of both sides.
 #[derive(Clone, Copy, Debug, Default, Eq, Pod, PartialEq, Zeroable)]
@@ -36,15 +49,67 @@ impl Pair {
         segment.sequence == self.client.wrapping_add(1)
             && segment.acknowledgment == self.server.wrapping_add(1)
     }
+
+    /// What a SYN cookie binds.
+    #[inline(always)]
+    const fn sum(&self) -> u32 {
+        self.server.wrapping_sub(self.client)
+    }
+
+    /// Whether a server that knows nothing of a handshake would take `segment` for the end of this one, or of another
+    /// with a cookie that binds the same. Linux looks at no more than the sum.
+    #[inline(always)]
+    pub(super) const fn is_matched_by(&self, segment: &Segment) -> bool {
+        let sum = segment.acknowledgment.wrapping_sub(segment.sequence);
+        distance(sum, self.sum()) <= COOKIE_SLACK
+    }
+
+    /// What it means to this pair that `other` was offered, too.
+    #[inline(always)]
+    pub(super) const fn besides(&self, other: Self) -> Besides {
+        let apart = distance(self.sum(), other.sum());
+        if apart <= COOKIE_SLACK {
+            Besides::Nothing
+        } else if apart <= FIRST_WINDOW as u32 + COOKIE_SLACK {
+            Besides::Near
+        } else {
+            Besides::Far
+        }
+    }
 }
 
-/// The pairs that were offered for one connection, the newest ones.
+/// What else a server may still take for the end of a handshake, because a cookie binds it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[repr(u32)]
+pub enum Besides {
+    /// Nothing that is another sum.
+    Nothing = 0,
+    /// Sums that are far from this one.
+    Far = 1,
+    /// A sum that is so near that a first flight of segments may reach it.
+    Near = 2,
+}
+
+/// How far apart two numbers are.
+#[inline(always)]
+const fn distance(a: u32, b: u32) -> u32 {
+    (a.wrapping_sub(b) as i32).unsigned_abs()
+}
+
+/// The pairs that were offered for one connection, the newest ones; and, a while longer, those that were taken up,
+/// and the others with them.
 #[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
 #[repr(C)]
 pub struct Offers {
     pairs: [Pair; OFFERS],
-    /// How many there were.
-    count: u64,
+    /// Where the next one goes, and [`OFFERS`] more once there were as many.
+    place: u8,
+    /// Which can be taken up, as bits.
+    open: u8,
+    /// Not 0 once one was pushed out that a cookie would tell from the one that came.
+    forgotten: u16,
+    /// When the newest was made.
+    since: u32,
     /// In the map, ties the other fields to the connection. Else 0.
     seal: u64,
 }
@@ -56,41 +121,92 @@ impl Offers {
             client: 0,
             server: 0,
         }; OFFERS],
-        count: 0,
+        place: 0,
+        open: 0,
+        forgotten: 0,
+        since: 0,
         seal: 0,
     };
 
-    /// Whether there are none.
+    /// Whether there are none that can be taken up.
     #[inline(always)]
     #[must_use]
     pub const fn is_none(&self) -> bool {
-        self.count == 0
+        self.open == 0
     }
 
-    /// Adds one; of more than there is room for, the oldest goes.
     #[inline(always)]
-    pub fn add(&mut self, pair: Pair) {
-        let known = (self.count as usize).min(OFFERS);
+    fn known(&self) -> usize {
+        (self.place as usize).min(OFFERS)
+    }
+
+    /// Adds one, at `now`; of more than there is room for, the oldest goes.
+    #[inline(always)]
+    pub fn add(&mut self, pair: Pair, now: u32) {
+        if now.wrapping_sub(self.since) as i32 > MEMORY as i32 {
+            self.place = 0;
+            self.open = 0;
+            self.forgotten = 0;
+        }
+        let known = self.known();
+        let mut at = self.place as usize & (OFFERS - 1);
+        let mut is_new = true;
         for i in 0..OFFERS {
             if i < known && self.pairs[i] == pair {
-                return;
+                at = i;
+                is_new = false;
             }
         }
-        self.pairs[self.count as usize & (OFFERS - 1)] = pair;
-        self.count += 1;
+        let old = self.pairs[at & (OFFERS - 1)];
+        if known == OFFERS && !matches!(pair.besides(old), Besides::Nothing) {
+            self.forgotten = 1;
+        }
+        self.pairs[at & (OFFERS - 1)] = pair;
+        self.open |= 1 << (at & (OFFERS - 1));
+        self.since = now;
+        if is_new {
+            let next = self.place + 1;
+            self.place = if next < 2 * OFFERS as u8 {
+                next
+            } else {
+                OFFERS as u8
+            };
+        }
     }
 
     /// The offer that `segment` takes up.
     #[inline(always)]
     #[must_use]
     pub fn taken_by(&self, segment: &Segment) -> Option<Pair> {
-        let known = (self.count as usize).min(OFFERS);
         for i in 0..OFFERS {
-            if i < known && self.pairs[i].is_taken_by(segment) {
+            if self.open & 1 << i != 0 && self.pairs[i].is_taken_by(segment) {
                 return Some(self.pairs[i]);
             }
         }
         None
+    }
+
+    /// None can be taken up any more.
+    #[inline(always)]
+    pub const fn withdraw(&mut self) {
+        self.open = 0;
+    }
+
+    /// What the server may still take, besides this pair.
+    #[inline(always)]
+    #[must_use]
+    pub fn besides(&self, pair: Pair) -> Besides {
+        if self.forgotten != 0 {
+            return Besides::Near;
+        }
+        let mut besides = Besides::Nothing;
+        let known = self.known();
+        for i in 0..OFFERS {
+            if i < known {
+                besides = besides.max(pair.besides(self.pairs[i]));
+            }
+        }
+        besides
     }
 
     /// What stands in the map for the connection with this key. What is read there can be
@@ -117,7 +233,11 @@ impl Offers {
     /// Different for two that differ in one field.
     #[inline(always)]
     fn expected_seal(&self, key: &FlowKey) -> u64 {
-        let mut seal = key.folded() ^ self.count;
+        let state = u64::from(self.since) << 32
+            | u64::from(self.forgotten) << 16
+            | u64::from(self.open) << 8
+            | u64::from(self.place);
+        let mut seal = key.folded() ^ state;
         for (i, pair) in self.pairs.iter().enumerate() {
             let both = u64::from(pair.client) | u64::from(pair.server) << 32;
             seal ^= both.rotate_left(i as u32 * 17 + 5);

@@ -8,7 +8,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::handshake::Pair;
+use super::{
+    connection::{AHEAD, APART},
+    handshake::Pair,
+};
 use crate::packet::Segment;
 
 /// Bits of a word that hold its value: positions up to 256 TiB.
@@ -169,6 +172,16 @@ impl Witness {
     #[inline(always)]
     pub const fn ask(&mut self) {
         self.answer = self.answer & !VALUE | (self.sent & VALUE) << ANSWER_BITS & VALUE;
+    }
+
+    /// Whether the server's `packet` has a number that can be this connection's: none from before its first byte (but
+    /// a probe's, RFC 1122, section 4.2.3.6), and none far behind or ahead of what was sent.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_of(&self, isn: Pair, packet: &Segment) -> bool {
+        let end = isn.server.wrapping_add(1).wrapping_add(self.sent as u32);
+        let ahead = packet.sequence.wrapping_sub(end) as i32 as i64;
+        ahead >= -AHEAD && ahead <= APART && -ahead <= (self.sent & VALUE) as i64 + 1
     }
 
     /// What the server's `packet` acknowledges, if that is news.

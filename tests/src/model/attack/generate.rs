@@ -65,6 +65,8 @@ struct Taste {
     attempts: usize,
     /// Segments that fit the SYN cookie.
     cookies: usize,
+    /// How far cookies come in a minute, if that is not far.
+    minute: Option<i32>,
 }
 
 impl Taste {
@@ -99,6 +101,7 @@ impl Taste {
             waits: some(&[0, 0, 5, 15]),
             attempts: some(&[0, 0, 0, 0, 10]),
             cookies: some(&[0, 0, 0, 0, 0, 0, 10, 30]),
+            minute: None,
         };
         match theme {
             Theme::Anything | Theme::Memory => {}
@@ -113,6 +116,10 @@ impl Taste {
                 taste.forgery = some(&[0, 5, 20]);
             }
             Theme::Time => taste.waits = some(&[5, 15, 30]),
+        }
+        if taste.cookies > 0 && random.percent(30) {
+            let far = random.pick(&[2, 60, 100, 200, 66_000]);
+            taste.minute = Some(random.pick(&[far, -far]));
         }
         taste
     }
@@ -193,12 +200,23 @@ impl Generator {
         }
         if let (1.., Host::Linux(options)) = (self.taste.cookies, &mut host) {
             options.cookies |= random.percent(80);
+            options.minute = self.taste.minute.map_or(options.minute, i32::cast_unsigned);
         }
         let policy = Policy {
             ends,
             websocket: random.percent(70),
             pages: (self.taste.theme == Theme::Memory).then(|| random.pick(&[0, 1])),
         };
+        if self.taste.minute.is_some() {
+            // An offer that is good and not yet seen could only be guessed, if it were not as near as these are.
+            for step in &mut self.steps {
+                if let Event::Send(crafted) = &mut step.event
+                    && crafted.flags & SYN != 0
+                {
+                    crafted.replies = Fate::Arrives;
+                }
+            }
+        }
         Attack {
             host,
             policy,
@@ -253,6 +271,14 @@ impl Generator {
             });
             if self.random.percent(50) {
                 self.attempt = other;
+            }
+        }
+        if self.taste.minute.is_some() && self.random.percent(50) {
+            // In the next minute, the cookie is another one; both are good.
+            let again = self.syn();
+            self.push(again);
+            if let Some(step) = self.steps.last_mut() {
+                step.wait = Duration::from_secs(64);
             }
         }
         if self.taste.theme == Theme::Reuse && self.random.percent(20) {
@@ -454,6 +480,13 @@ impl Generator {
         if self.random.percent(self.taste.cookies) {
             crafted.acknowledgment = self.as_far();
         }
+        if let Some(minute) = self.taste.minute
+            && self.random.percent(30)
+        {
+            // What fits the other cookie.
+            let off = self.random.between(0, 6) as i64 - 3;
+            crafted.at = Place::Stream(i64::from(minute.abs()) + off);
+        }
         if self.random.percent(self.taste.forgery) {
             self.forge(&mut crafted);
         } else if self.random.percent(3) {
@@ -645,5 +678,6 @@ pub(in crate::model) fn host(random: &mut Random) -> Host {
         is_old: random.percent(50),
         coalescing: random.pick(&[Coalescing::Never, Coalescing::Neighbour, Coalescing::Any]),
         forgets: random.percent(30),
+        ..Options::default()
     })
 }

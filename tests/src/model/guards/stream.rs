@@ -209,13 +209,14 @@ impl StreamGuard {
             let at = ticks(now.as_nanos() as u64);
             if slot.connection.is_near(pair, &slot.witness.seen(), at) {
                 self.transitions.add(Transition::OfferedNear);
+                slot.connection.note_offer(pair);
                 return false;
             }
             self.transitions
                 .closes(&slot.connection, Transition::ClosedByOffer);
             slot.connection.close();
         }
-        self.offers.add(pair);
+        self.offers.add(pair, ticks(now.as_nanos() as u64));
         self.transitions.offered(&mut self.offered, pair);
         true
     }
@@ -242,6 +243,10 @@ impl StreamGuard {
             }
         };
         let before = *witness;
+        if !before.is_of(isn, packet) {
+            self.transitions.add(Transition::WitnessOther);
+            return;
+        }
         let sent = before.sent(isn, packet);
         let acked = before.acknowledged(isn, packet);
         let ended = before.ended(packet);
@@ -279,7 +284,7 @@ impl StreamGuard {
             Some(slot) if !slot.connection.is_closed() => {}
             slot => {
                 let Some(isn) = self.offers.taken_by(segment) else {
-                    let is_stray = segment.is_empty() && self.offers.is_none() || segment.resets();
+                    let is_stray = segment.resets();
                     self.transitions.add(if is_stray {
                         Transition::Stray
                     } else {
@@ -308,10 +313,13 @@ impl StreamGuard {
                 });
                 let connection = &mut begun.connection;
                 connection.begin(&segment.flow, isn, Place::first(options), at);
+                let besides = self.offers.besides(isn);
+                connection.note_besides(besides);
+                self.transitions.add(transitions::besides(besides));
                 connection.generation += 1;
                 begun.witness = Witness::begun(connection.generation);
                 self.buffer.clear();
-                self.offers = Offers::NONE;
+                self.offers.withdraw();
                 *slot = Some(begun);
             }
         }

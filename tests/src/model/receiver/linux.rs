@@ -40,6 +40,8 @@ pub struct Options {
     pub isn: u32,
     /// Whether a handshake is remembered in cookies and not by the listener: any of several may be finished.
     pub cookies: bool,
+    /// By how much a minute's cookies are ahead of those of the minute before; any number, as the hash will have it.
+    pub minute: u32,
     /// Whether data on a SYN is taken from who has a cookie (RFC 7413).
     pub fast_open: bool,
     /// Whether Multipath TCP is spoken (RFC 8684).
@@ -63,6 +65,7 @@ impl Default for Options {
         Self {
             isn: 1_000_000,
             cookies: false,
+            minute: 0x9e37_79b9,
             fast_open: false,
             multipath: false,
             buffer: 65_535,
@@ -132,7 +135,7 @@ impl Linux {
             return;
         }
         let server_isn = if self.options.cookies {
-            let cookie = cookie(self.options.isn, segment.sequence, now);
+            let cookie = self.cookie(segment.sequence, now);
             cookie.wrapping_add_signed(size(segment))
         } else {
             self.next_isn
@@ -171,6 +174,16 @@ impl Linux {
             self.embryos.clear();
         }
         self.embryos.push(embryo);
+    }
+
+    /// A SYN cookie: the same for the same SYN, for about a minute. Meanwhile they differ as the clients' numbers do.
+    fn cookie(&self, client_isn: u32, now: Time) -> u32 {
+        let minute = (now.as_secs() / 64) as u32;
+        let ahead = minute.wrapping_mul(self.options.minute);
+        self.options
+            .isn
+            .wrapping_add(ahead)
+            .wrapping_add(client_isn)
     }
 
     /// The handshake that this segment finishes, of those that are in cookies. A cookie binds the client's number, its
@@ -377,15 +390,6 @@ impl Receiver for Linux {
     fn connections(&self) -> &[Connection] {
         &self.connections
     }
-}
-
-/// A SYN cookie: the same for the same SYN, for about a minute. Meanwhile they differ as the clients' numbers do.
-fn cookie(secret: u32, client_isn: u32, now: Time) -> u32 {
-    let minute = (now.as_secs() / 64) as u32;
-    let mixed = minute.wrapping_mul(0x9e37_79b9);
-    secret
-        .wrapping_add(mixed.wrapping_mul(0x85eb_ca6b))
-        .wrapping_add(client_isn)
 }
 
 /// What tells a client that there is no such connection.

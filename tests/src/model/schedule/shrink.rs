@@ -113,6 +113,7 @@ fn simpler(host: &Host) -> Host {
     match host {
         Host::Linux(options) => Host::Linux(Options {
             cookies: options.cookies,
+            minute: options.minute,
             fast_open: options.fast_open,
             multipath: options.multipath,
             buffer: options.buffer,

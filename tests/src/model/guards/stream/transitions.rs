@@ -6,7 +6,7 @@ use token_agent_common::{
     http1::Part,
     packet::Segment,
     reason::Reason,
-    stream::{Answer, Arrival, Connection, Pair, Plan, Seen},
+    stream::{Answer, Arrival, Besides, Connection, Pair, Plan, Seen},
 };
 
 macro_rules! transitions {
@@ -36,12 +36,16 @@ transitions! {
     BeginsThird "begins: with the third newest pair"
     BeginsFourth "begins: with the oldest of four pairs"
     BeginsAnew "begins: where another one is over"
-    Stray "no connection: passes, for it means nothing"
+    BesidesNothing "begins: nothing else would be taken"
+    BesidesFar "begins: something else would be taken"
+    BesidesNear "begins: something else would be taken that is near"
+    Stray "no connection: a reset passes"
     NoFlow "no connection: dropped"
     ClosedByOffer "closed: by another pair"
     ClosedByServer "closed: by the server's reset"
     ClosedByClient "closed: by the client's reset"
     ClosedDead "closed: a dead one"
+    WitnessOther "server: of another connection"
     WitnessNone "server: of no connection"
     WitnessAcked "server: has received more"
     WitnessSent "server: has sent more"
@@ -128,6 +132,15 @@ pub(super) const fn answered(answer: Answer) -> Transition {
         Answer::Success => Transition::AnswerSuccess,
         Answer::Other => Transition::AnswerOther,
         Answer::Unclear | Answer::None => Transition::AnswerUnclear,
+    }
+}
+
+/// What else the server would take when a connection begins.
+pub(super) const fn besides(besides: Besides) -> Transition {
+    match besides {
+        Besides::Nothing => Transition::BesidesNothing,
+        Besides::Far => Transition::BesidesFar,
+        Besides::Near => Transition::BesidesNear,
     }
 }
 
