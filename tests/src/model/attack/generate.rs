@@ -413,12 +413,31 @@ impl Generator {
             self.begin_again();
             return;
         }
+        if self.taste.theme == Theme::Chunks && self.random.percent(3) {
+            self.end_before_the_end();
+            return;
+        }
         let crafted = self.segment();
         let twice = self.random.percent(5).then(|| crafted.clone());
         self.push(crafted);
         if let Some(again) = twice {
             self.push(again);
         }
+    }
+
+    /// Ends the stream before something that has passed, if that lies in the middle of a body.
+    fn end_before_the_end(&mut self) {
+        let gap = self.random.between(1, 20);
+        let len = self.random.between(1, 20);
+        let early = self.crafted(Place::Acked(gap as i64), len);
+        self.push(early);
+        let len = self.random.below(gap + 1);
+        let mut end = self.crafted(Place::Acked(0), len);
+        end.flags |= FIN;
+        self.push(end);
+        let mut rest = self.crafted(Place::Acked(0), 1);
+        rest.flags |= FIN;
+        self.push(rest);
     }
 
     /// Sends what is missing, so that there is something to be served.
