@@ -51,7 +51,7 @@ struct Args {
     #[arg(long)]
     starts: bool,
     /// Fail if one of the guard's transitions, which are counted in the end, was taken less often: 1,000 is to be
-    /// expected of 10,000,000 schedules
+    /// expected of 20,000,000 schedules
     #[arg(long, value_name = "TIMES")]
     transitions: Option<u64>,
     /// Compare the time that honest clients take with that without a guard
