@@ -14,7 +14,7 @@ use super::{
     receiver::{Choices, Linux, Loose, Options, Receiver, Smol},
     segment::{Segment, ServerPacket, Time},
 };
-use crate::frame::SYN;
+use crate::frame::{FIN, RST, SYN};
 
 /// A server's TCP and its settings.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -223,9 +223,14 @@ impl<'a> World<'a> {
     fn replies(&mut self, packets: Vec<ServerPacket>, fate: Fate) {
         for packet in packets {
             match fate {
-                // What was offered in a cookie stays good, whoever has seen it. Between server and witness nothing
-                // is lost that an attacker could choose.
-                Fate::Lost if self.keeps_cookies && packet.has(SYN) => self.witness(packet),
+                // What was offered in a cookie stays good, whoever has seen it, and makes another connection once
+                // this one is over. Between server and witness nothing is lost that an attacker could choose.
+                Fate::Lost if self.keeps_cookies && packet.has_any(SYN | FIN | RST) => {
+                    self.witness(packet);
+                }
+                Fate::Late(_) if self.keeps_cookies && packet.has_any(FIN | RST) => {
+                    self.witness(packet);
+                }
                 // The host computes the checksum.
                 Fate::Arrives | Fate::Corrupt => self.witness(packet),
                 Fate::Twice => {

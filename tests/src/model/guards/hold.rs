@@ -210,6 +210,11 @@ impl Connection {
         }
         let old = usize::try_from(old).ok()?;
         let news = segment.payload.get(old..)?;
+        // Who has closed its side may have forgotten it all, and begin with this.
+        let is_between = |stream| Reading::new(stream).is_some_and(|it| it.place == Place::Between);
+        if self.has_server_fin && !is_between(&self.stream[..self.acked]) {
+            return None;
+        }
         let waiting = &self.stream[self.acked..];
         let is_repeated = self.has_fin || !waiting.is_empty();
         let length = news.len().min(waiting.len());
