@@ -14,9 +14,9 @@ use token_agent_common::{
 };
 
 use crate::{
+    clock,
     guard::{self, NO_SERVICE},
     maps::{self, NO_SLOT, Scratch},
-    mark,
     packet::{Packet, TcPacket},
     report::Case,
     table::{self, Held, Hold},
@@ -43,7 +43,7 @@ pub(crate) fn adopt(packet: &TcPacket) -> Standing {
     };
     flow.zone = maps::zone(case.settings, flow, packet.interface());
     find(packet.context());
-    let now = mark::now();
+    let now = clock::now();
     let found = maps::flow(&scratch.work.segment.flow);
     let mut closed = NO_SLOT;
     if let Some(slot) = maps::slot(found) {

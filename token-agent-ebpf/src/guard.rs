@@ -18,7 +18,7 @@ use token_agent_common::{
 use crate::{
     clock::{self, Clock},
     maps::{self, About, Scratch},
-    mark, options,
+    options,
     packet::Packet,
     report::Case,
     reset,
@@ -137,7 +137,7 @@ fn find<P: Packet>(packet: &P, scratch: &mut Scratch) -> u32 {
     }
     let flow = &mut scratch.work.segment.flow;
     flow.zone = maps::zone(case.settings, flow, scratch.about.interface);
-    let now = mark::now();
+    let now = clock::now();
     let found = maps::flow(&scratch.work.segment.flow);
     if scratch.work.segment.is_empty()
         && let Some(slot) = maps::slot(found)

@@ -74,7 +74,7 @@ fn witness_tc(context: TcContext) -> i32 {
 /// Keeps the table of connections in order; attached to nothing, the agent runs it.
 #[classifier]
 fn sweep_tc(_context: TcContext) -> i32 {
-    table::sweep(table::SWEPT, mark::now());
+    table::sweep(table::SWEPT, clock::now());
     TC_ACT_UNSPEC
 }
 

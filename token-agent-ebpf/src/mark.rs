@@ -5,7 +5,7 @@ use core::{
     intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd},
 };
 
-use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_coarse_ns, bpf_loop};
+use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_loop};
 use token_agent_common::stream::Slot;
 
 /// How often a mark is asked for before the packet is given up. Who has it judges at most one
@@ -17,13 +17,6 @@ const STALE: u64 = 1_000_000_000;
 
 /// Bits of a mark that tell the processor, so that no two have the same.
 const PROCESSOR_BITS: u32 = 12;
-
-/// The monotonic clock, in nanoseconds, some milliseconds coarse.
-#[inline(always)]
-pub(crate) fn now() -> u64 {
-    // SAFETY: the helper takes nothing and only reads a clock.
-    unsafe { bpf_ktime_get_coarse_ns() }
-}
 
 /// Replaces what stands at `word` if it still is `from`.
 ///

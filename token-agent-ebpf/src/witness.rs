@@ -8,6 +8,7 @@ use token_agent_common::{
 };
 
 use crate::{
+    clock,
     guard::{self, Action, NO_SERVICE},
     maps::{self, Scratch},
     mark, options,
@@ -73,7 +74,7 @@ fn offered(scratch: &mut Scratch) -> Action {
     let pair = Pair::offered(&work.segment);
     let key = &work.segment.flow;
     if let Some(slot) = maps::slot(maps::flow(key)) {
-        let now = mark::now();
+        let now = clock::now();
         let Some(held) = Held::take(slot, now) else {
             // It is offered again.
             return Action::Drop;
@@ -103,7 +104,7 @@ fn offered(scratch: &mut Scratch) -> Action {
     if !maps::offers(key, offers) {
         return Action::Drop;
     }
-    offers.add(pair, ticks(mark::now()));
+    offers.add(pair, ticks(clock::now()));
     maps::offer(key, offers);
     // If the connection began meanwhile with this one or one near it, what was withdrawn then is there again.
     if let Some(slot) = maps::slot(maps::flow(key)) {
@@ -113,7 +114,7 @@ fn offered(scratch: &mut Scratch) -> Action {
             witness,
             ..
         } = unsafe { &*slot };
-        let is_near = connection.is_near(pair, &witness.seen(), ticks(mark::now()));
+        let is_near = connection.is_near(pair, &witness.seen(), ticks(clock::now()));
         if connection.key == *key && (is_near || connection.has_begun_with(pair)) {
             maps::withdraw(key, offers);
         }
@@ -124,7 +125,7 @@ fn offered(scratch: &mut Scratch) -> Action {
 /// Notes that the server has reset the connection.
 #[inline(never)]
 fn close(scratch: &mut Scratch, slot: *mut Slot) {
-    if let Some(held) = Held::take(slot, mark::now()) {
+    if let Some(held) = Held::take(slot, clock::now()) {
         // SAFETY: a slot is a map's value, and the mark is ours.
         let connection = unsafe { &mut (*held.slot).connection };
         if connection.key == scratch.work.segment.flow {

@@ -5,7 +5,7 @@ use aya::{
     programs::{ProgramError, SchedClassifier, Xdp},
     util::KernelVersion,
 };
-use nix::errno::Errno;
+use nix::{errno::Errno, sys::time::TimeValLike as _, time::ClockId};
 use token_agent_common::abi;
 
 use super::{
@@ -42,8 +42,10 @@ pub(super) fn load(config: &Config, pins: Option<&Pins>, log: bool) -> Result<Eb
         .iter()
         .map(|service| service.listen.len())
         .sum();
+    let tick = tick();
     let mut loader = EbpfLoader::new();
     debug::choose(&mut loader, log);
+    loader.override_global("TICK", &tick, true);
     flows::size(&mut loader, &config.datapath, pins);
     let mut object = loader
         .verifier_log_level(VerifierLogLevel::STATS)
@@ -70,6 +72,13 @@ pub(super) fn load(config: &Config, pins: Option<&Pins>, log: bool) -> Result<Eb
             .map_err(|source| refused(name, source))?;
     }
     Ok(object)
+}
+
+/// How long a tick of the kernel takes, in nanoseconds: the resolution of its coarse clocks (`clock_getres(2)`).
+fn tick() -> u64 {
+    let resolution = ClockId::CLOCK_MONOTONIC_COARSE.res();
+    // Every Linux has that clock. With what most have, times would be off and nothing else.
+    resolution.map_or(4_000_000, |resolution| resolution.num_nanoseconds() as u64)
 }
 
 /// The XDP program.
