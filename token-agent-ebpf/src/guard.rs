@@ -99,6 +99,9 @@ const fn action(fate: u32) -> Action {
 #[inline(never)]
 fn place<P: Packet>(context: P::Context) -> u32 {
     let packet = P::at(context);
+    if passes_at_once(&packet) {
+        return fate::PASS;
+    }
     let Some(scratch) = maps::scratch() else {
         return fate::DROP;
     };
@@ -107,6 +110,22 @@ fn place<P: Packet>(context: P::Context) -> u32 {
         return fate;
     }
     meet(&packet, scratch)
+}
+
+/// Whether the packet holds an empty segment that may pass, as far as the packet and its connection tell. Many do, and
+/// little else is fetched for them.
+#[inline(always)]
+fn passes_at_once<P: Packet>(packet: &P) -> bool {
+    let mut segment = Segment::NONE;
+    // Of a SYN, the options are to be looked at.
+    if !packet.plain(&mut segment) || !segment.is_empty() || segment.is_syn() || segment.is_bad() {
+        return false;
+    }
+    let Some(settings) = maps::settings() else {
+        return false;
+    };
+    segment.flow.zone = maps::zone(settings, &segment.flow, packet.interface());
+    maps::recent(&segment.flow).is_some_and(|slot| admits(&segment, slot, clock::now()))
 }
 
 /// Finds the segment, its service and its connection, and holds that unless it is already clear
@@ -141,7 +160,7 @@ fn find<P: Packet>(packet: &P, scratch: &mut Scratch) -> u32 {
     let found = maps::flow(&scratch.work.segment.flow);
     if scratch.work.segment.is_empty()
         && let Some(slot) = maps::slot(found)
-        && admits(&scratch.work, slot, now)
+        && admits(&scratch.work.segment, slot, now)
     {
         return fate::PASS;
     }
@@ -202,13 +221,13 @@ fn lost(scratch: &mut Scratch, case: &Case<'_>) -> u32 {
 /// What stands in the slot may change meanwhile, or become another connection's: then such a segment passes
 /// or is dropped that should not, which neither side takes harm from.
 #[inline(always)]
-fn admits(work: &Work, slot: *mut Slot, now: u64) -> bool {
+fn admits(segment: &Segment, slot: *mut Slot, now: u64) -> bool {
     // SAFETY: a slot is a map's value.
     let slot = unsafe { &mut *slot };
     let now = ticks(now);
     let seen = slot.witness.seen();
-    let admits = slot.connection.key == work.segment.flow
-        && slot.connection.lets_pass(&work.segment, &seen, now);
+    let admits =
+        slot.connection.key == segment.flow && slot.connection.lets_pass(segment, &seen, now);
     if admits {
         slot.connection.touch(now);
     }

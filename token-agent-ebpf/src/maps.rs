@@ -218,11 +218,8 @@ pub(crate) fn flow(key: &FlowKey) -> u32 {
     };
     // SAFETY: a number, which only says where to look first.
     let likely = unsafe { recent.read_volatile() }.wrapping_sub(1);
-    if let Some(slot) = slot(likely) {
-        // SAFETY: a slot is a map's value.
-        if unsafe { &*slot }.connection.key == *key {
-            return likely;
-        }
+    if slot_of(likely, key).is_some() {
+        return likely;
     }
     // SAFETY: the value is copied at once.
     let Some(index) = (unsafe { FLOWS.get(key).copied() }) else {
@@ -231,6 +228,19 @@ pub(crate) fn flow(key: &FlowKey) -> u32 {
     // SAFETY: as above.
     unsafe { recent.write_volatile(index + 1) };
     index
+}
+
+/// The connection's slot, if it is where it was found last.
+#[inline(always)]
+pub(crate) fn recent(key: &FlowKey) -> Option<*mut Slot> {
+    slot_of(RECENT.get(key.place())?.wrapping_sub(1), key)
+}
+
+/// The slot of this number, if it is the connection's.
+#[inline(always)]
+fn slot_of(index: u32, key: &FlowKey) -> Option<*mut Slot> {
+    // SAFETY: a slot is a map's value.
+    slot(index).filter(|slot| unsafe { &**slot }.connection.key == *key)
 }
 
 #[inline(always)]

@@ -85,15 +85,18 @@ pub(crate) trait Packet: Sized {
         plain_source_port(|at| unsafe { word(start, at) })
     }
 
-    /// See [`plain`]; false also if the headers do not lie in the first part.
+    /// See [`plain`]; false also if the headers do not lie in the first part, or the length costs a call.
     #[inline(always)]
-    fn plain(&self, len: u32, segment: &mut Segment) -> bool {
+    fn plain(&self, segment: &mut Segment) -> bool {
         let Some(start) = self.start() else {
             return false;
         };
         // SAFETY: as above.
-        plain(|at| unsafe { word(start, at) }, len, segment)
+        plain(|at| unsafe { word(start, at) }, self.known_len(), segment)
     }
+
+    /// So many bytes there are at least: what of the length is known without a call.
+    fn known_len(&self) -> u32;
 
     /// Where its first part starts, if that is long enough for plain headers.
     #[inline(always)]
@@ -105,11 +108,12 @@ pub(crate) trait Packet: Sized {
     /// Reads the frame's headers. `Unreadable` also where they cannot be copied.
     #[inline(always)]
     fn frame(&self, headers: &mut Headers, segment: &mut Segment) -> Frame {
-        let len = self.len();
         // A SYN's options are looked for in the copy.
-        if self.plain(len, segment) && !segment.is_syn() {
-            Frame::Tcp
-        } else if self.load_headers(len, headers) {
+        if self.plain(segment) && !segment.is_syn() {
+            return Frame::Tcp;
+        }
+        let len = self.len();
+        if self.load_headers(len, headers) {
             headers.frame(len, segment)
         } else {
             Frame::Unreadable
@@ -240,6 +244,12 @@ impl Packet for XdpPacket {
     }
 
     #[inline(always)]
+    fn known_len(&self) -> u32 {
+        let (start, end) = self.linear();
+        end.wrapping_sub(start) as u32
+    }
+
+    #[inline(always)]
     fn interface(&self) -> u32 {
         self.0.ingress_ifindex() as u32
     }
@@ -304,6 +314,11 @@ impl Packet for TcPacket {
     #[inline(always)]
     fn len(&self) -> u32 {
         self.0.len()
+    }
+
+    #[inline(always)]
+    fn known_len(&self) -> u32 {
+        self.len()
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use token_agent_common::{
-    packet::Frame,
+    packet::{Frame, Segment},
     stream::{Answer, Change, Pair, Slot, ticks},
 };
 
@@ -26,6 +26,9 @@ pub(crate) fn witness<P: Packet>(packet: P) -> Action {
     if let Some(port) = packet.plain_source_port()
         && maps::ports(port).is_some_and(|ports| !ports.has(port))
     {
+        return Action::Pass;
+    }
+    if heard(&packet) {
         return Action::Pass;
     }
     let Some(scratch) = maps::scratch() else {
@@ -60,7 +63,7 @@ pub(crate) fn witness<P: Packet>(packet: P) -> Action {
         if work.segment.resets() {
             close(scratch, slot);
         } else {
-            see(&packet, scratch, slot);
+            see(&packet, &scratch.work.segment, slot);
         }
     }
     Action::Pass
@@ -135,10 +138,28 @@ fn close(scratch: &mut Scratch, slot: *mut Slot) {
     }
 }
 
+/// Whether the packet is one of a connection that goes on, which little need be fetched for, and was looked at.
+#[inline(always)]
+fn heard<P: Packet>(packet: &P) -> bool {
+    let mut segment = Segment::NONE;
+    if !packet.plain(&mut segment) || segment.is_syn() || segment.resets() {
+        return false;
+    }
+    segment.turn_round();
+    let Some(settings) = maps::settings() else {
+        return false;
+    };
+    segment.flow.zone = maps::zone(settings, &segment.flow, packet.interface());
+    let Some(slot) = maps::recent(&segment.flow) else {
+        return false;
+    };
+    see(packet, &segment, slot);
+    true
+}
+
 /// Notes how far the server has come.
 #[inline(always)]
-fn see<P: Packet>(packet: &P, scratch: &mut Scratch, slot: *mut Slot) {
-    let packet_segment = &scratch.work.segment;
+fn see<P: Packet>(packet: &P, packet_segment: &Segment, slot: *mut Slot) {
     // SAFETY: a slot is a map's value. What it holds of another connection by now is told by its key;
     // if that changes after it was compared, no word is what it was any more, and none is changed.
     let slot = unsafe { &mut *slot };

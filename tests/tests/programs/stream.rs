@@ -867,6 +867,9 @@ fn options_that_change_the_stream_mean_nothing() -> Result<()> {
             it.guard.kernel.rehearse(Program::Witness, &offer, 1)?;
             assert_eq!(it.send(0, good.as_str())?, outcome, "{options:?}");
         }
+        // Nor where a connection is known to which it says nothing new.
+        let twice = syn(&it, &[MULTIPATH, MULTIPATH].concat());
+        assert!(!it.guard.go_on(program, &twice)?.0);
     }
     Ok(())
 }

@@ -417,11 +417,35 @@ impl Generator {
             self.end_before_the_end();
             return;
         }
+        if self.taste.cookies > 0 && self.random.percent(8) {
+            self.outlive();
+            return;
+        }
         let crafted = self.segment();
         let twice = self.random.percent(5).then(|| crafted.clone());
         self.push(crafted);
         if let Some(again) = twice {
             self.push(again);
+        }
+    }
+
+    /// Has the server close its side in the middle of something, and forget it, and goes on with what fits the cookie.
+    fn outlive(&mut self) {
+        let len = self.up_to_mark();
+        let first = self.crafted(Place::Acked(0), len);
+        self.push(first);
+        let said = vec![b'x'; self.random.between(50, 400)];
+        for end in [Action::Write(said), Action::Close] {
+            self.push_event(Event::Application(Deed::Socket(end)));
+        }
+        let ack = self.crafted(Place::Acked(0), 0);
+        self.push(ack);
+        for _ in 0..self.random.between(1, 2) {
+            let at = self.cut();
+            let len = self.length(at);
+            let mut next = self.crafted(Place::Stream(at as i64), len);
+            next.acknowledgment = self.as_far();
+            self.push(next);
         }
     }
 
