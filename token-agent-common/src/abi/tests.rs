@@ -1,5 +1,10 @@
 use super::*;
-use crate::{http1::Charset, name::Name};
+use crate::{
+    digest::KeyWords,
+    http1::{Charset, CredentialRule},
+    name::Name,
+    reason::Reason,
+};
 
 #[test]
 fn addresses_are_in_network_order() {
