@@ -72,12 +72,7 @@ impl Generator {
             }
         }
         if self.taste.minute.is_some() && self.random.percent(50) {
-            // In the next minute, the cookie is another one; both are good.
-            let again = self.syn();
-            self.push(again);
-            if let Some(step) = self.steps.last_mut() {
-                step.wait = Duration::from_secs(64);
-            }
+            self.connect_in_a_minute();
         }
         if self.taste.theme == Theme::Reuse && self.random.percent(20) {
             // Offered again, when the connection may be over.
@@ -89,6 +84,18 @@ impl Generator {
         if self.random.percent(80) {
             let ack = self.crafted(Place::Stream(0), 0);
             self.push(ack);
+        }
+        if self.taste.minute.is_some() && self.random.percent(30) {
+            self.connect_in_a_minute();
+        }
+    }
+
+    /// In the next minute, the cookie is another one; both are good.
+    fn connect_in_a_minute(&mut self) {
+        let again = self.syn();
+        self.push(again);
+        if let Some(step) = self.steps.last_mut() {
+            step.wait = Duration::from_secs(64);
         }
     }
 
