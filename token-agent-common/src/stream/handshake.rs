@@ -68,7 +68,8 @@ impl Pair {
     #[inline(always)]
     pub(super) const fn besides(&self, other: Self) -> Besides {
         let apart = distance(self.sum(), other.sum());
-        if apart <= COOKIE_SLACK {
+        // Sums a little apart may be of one minute, with other segment sizes, or not.
+        if apart == 0 {
             Besides::Nothing
         } else if apart <= FIRST_WINDOW as u32 + COOKIE_SLACK {
             Besides::Near

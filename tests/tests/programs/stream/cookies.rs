@@ -73,7 +73,7 @@ fn what_fits_a_cookie_passes_where_a_request_begins_alone() -> Result<()> {
 #[test]
 fn what_fits_another_offers_cookie_does_not_pass() -> Result<()> {
     for program in PROGRAMS {
-        for (other, is_near) in [(4, true), (65_538, true), (65_539, false), (1 << 25, false)] {
+        for (other, is_near) in [(1, true), (65_538, true), (65_539, false), (1 << 25, false)] {
             let mut guard = guard()?;
             let mut it = Conversation::closed(&mut guard, program, 1);
             let (head, late) = (upload(400), dropped(Reason::OutOfOrder));
