@@ -139,8 +139,10 @@ impl Connection {
         if segment.len > 0 && (start < 0 || has_ended && start < acked) {
             return Err(Reason::BadPacket);
         }
+        // Behind the client's end nothing is read any more.
+        let is_behind = self.fin != NONE && start > self.fin as i64;
         let is_unknown = acked == 0 || has_ended;
-        if is_unknown && start > 0 {
+        if is_unknown && start > 0 && !is_behind {
             let others = if has_ended {
                 flag::OTHER_OFFER
             } else {
