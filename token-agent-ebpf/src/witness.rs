@@ -181,7 +181,7 @@ fn see<P: Packet>(packet: &P, packet_segment: &Segment, slot: *mut Slot) {
         if let Some(change) = witness.acknowledged(isn, packet_segment) {
             is_done &= carry_out(&raw mut slot.witness.acked, change);
         }
-        if let Some(change) = witness.ended(packet_segment) {
+        if let Some(change) = witness.ended(isn, packet_segment) {
             is_done &= carry_out(&raw mut slot.witness.ended, change);
         }
         if witness.is_asked(isn, packet_segment) {

@@ -107,8 +107,10 @@ pub struct Offers {
     place: u8,
     /// Which can be taken up, as bits.
     open: u8,
-    /// Not 0 once one was pushed out that a cookie would tell from the one that came.
-    forgotten: u16,
+    /// Beside which another was offered that is [near](Besides::Near), as bits.
+    near: u8,
+    /// Beside which any other was, that a cookie tells from it.
+    other: u8,
     /// When the newest was made.
     since: u32,
     /// In the map, ties the other fields to the connection. Else 0.
@@ -124,7 +126,8 @@ impl Offers {
         }; OFFERS],
         place: 0,
         open: 0,
-        forgotten: 0,
+        near: 0,
+        other: 0,
         since: 0,
         seal: 0,
     };
@@ -141,38 +144,49 @@ impl Offers {
         (self.place as usize).min(OFFERS)
     }
 
-    /// Adds one, at `now`; of more than there is room for, the oldest goes.
+    /// Adds one, at `now`; of more than there is room for, the oldest goes. What it meant to those that stay is kept.
     #[inline(always)]
     pub fn add(&mut self, pair: Pair, now: u32) {
         if now.wrapping_sub(self.since) as i32 > MEMORY as i32 {
             self.place = 0;
             self.open = 0;
-            self.forgotten = 0;
         }
+        self.since = now;
         let known = self.known();
-        let mut at = self.place as usize & (OFFERS - 1);
-        let mut is_new = true;
         for i in 0..OFFERS {
             if i < known && self.pairs[i] == pair {
-                at = i;
-                is_new = false;
+                self.open |= 1 << i;
+                return;
             }
         }
-        let old = self.pairs[at & (OFFERS - 1)];
-        if known == OFFERS && !matches!(pair.besides(old), Besides::Nothing) {
-            self.forgotten = 1;
+        let at = self.place as usize & (OFFERS - 1);
+        self.near &= !(1 << at);
+        self.other &= !(1 << at);
+        for i in 0..OFFERS {
+            if i < known && i != at {
+                let both = 1 << i | 1 << at;
+                match pair.besides(self.pairs[i]) {
+                    // What is beside the one is beside the other.
+                    Besides::Nothing => {
+                        self.near |= (self.near >> i & 1) << at;
+                        self.other |= (self.other >> i & 1) << at;
+                    }
+                    Besides::Far => self.other |= both,
+                    Besides::Near => {
+                        self.near |= both;
+                        self.other |= both;
+                    }
+                }
+            }
         }
-        self.pairs[at & (OFFERS - 1)] = pair;
-        self.open |= 1 << (at & (OFFERS - 1));
-        self.since = now;
-        if is_new {
-            let next = self.place + 1;
-            self.place = if next < 2 * OFFERS as u8 {
-                next
-            } else {
-                OFFERS as u8
-            };
-        }
+        self.pairs[at] = pair;
+        self.open |= 1 << at;
+        let next = self.place + 1;
+        self.place = if next < 2 * OFFERS as u8 {
+            next
+        } else {
+            OFFERS as u8
+        };
     }
 
     /// The offer that `segment` takes up.
@@ -197,14 +211,20 @@ impl Offers {
     #[inline(always)]
     #[must_use]
     pub fn besides(&self, pair: Pair) -> Besides {
-        if self.forgotten != 0 {
-            return Besides::Near;
-        }
         let mut besides = Besides::Nothing;
         let known = self.known();
         for i in 0..OFFERS {
             if i < known {
-                besides = besides.max(pair.besides(self.pairs[i]));
+                let one = if self.pairs[i] != pair {
+                    pair.besides(self.pairs[i])
+                } else if self.near >> i & 1 != 0 {
+                    Besides::Near
+                } else if self.other >> i & 1 != 0 {
+                    Besides::Far
+                } else {
+                    Besides::Nothing
+                };
+                besides = besides.max(one);
             }
         }
         besides
@@ -235,7 +255,8 @@ impl Offers {
     #[inline(always)]
     fn expected_seal(&self, key: &FlowKey) -> u64 {
         let state = u64::from(self.since) << 32
-            | u64::from(self.forgotten) << 16
+            | u64::from(self.other) << 24
+            | u64::from(self.near) << 16
             | u64::from(self.open) << 8
             | u64::from(self.place);
         let mut seal = key.folded() ^ state;

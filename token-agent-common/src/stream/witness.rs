@@ -84,7 +84,7 @@ pub struct Witness {
     pub acked: u64,
     /// How much it has sent.
     pub sent: u64,
-    /// Not 0 once it has ended its side.
+    /// Not 0 once it has ended its side, and 2 once it has gone on behind that.
     pub ended: u64,
     /// Where the answer that was asked for begins, and how.
     pub answer: u64,
@@ -98,7 +98,7 @@ pub struct Seen {
     pub acked: u64,
     /// How much the server has sent.
     pub sent: u64,
-    /// 1 if the server has ended its side.
+    /// Not 0 if the server has ended its side.
     pub ended: u64,
     answer: u64,
 }
@@ -111,6 +111,13 @@ impl Seen {
         ended: 0,
         answer: 0,
     };
+
+    /// Whether the server has gone on behind its end: as another connection, that nobody here knows of.
+    #[inline(always)]
+    #[must_use]
+    pub const fn goes_on(&self) -> bool {
+        self.ended > 1
+    }
 
     /// How the answer begins that was asked for.
     #[inline(always)]
@@ -163,7 +170,7 @@ impl Witness {
         Seen {
             acked: self.acked & VALUE,
             sent: self.sent & VALUE,
-            ended: (self.ended & VALUE != 0) as u64,
+            ended: self.ended & VALUE,
             answer: self.answer & VALUE,
         }
     }
@@ -216,11 +223,13 @@ impl Witness {
         Change::growing(self.sent, much)
     }
 
-    /// That the server's `packet` ends its stream, if that is news.
+    /// That the server's `packet` ends its stream, or goes on behind its end, if that is news.
     #[inline(always)]
     #[must_use]
-    pub const fn ended(&self, packet: &Segment) -> Option<Change> {
-        if packet.finishes() {
+    pub const fn ended(&self, isn: Pair, packet: &Segment) -> Option<Change> {
+        if self.ended & VALUE != 0 && self.sent(isn, packet).is_some() {
+            Change::growing(self.ended, 2)
+        } else if packet.finishes() {
             self.has_ended()
         } else {
             None

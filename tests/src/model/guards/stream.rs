@@ -249,7 +249,7 @@ impl StreamGuard {
         }
         let sent = before.sent(isn, packet);
         let acked = before.acknowledged(isn, packet);
-        let ended = before.ended(packet);
+        let ended = before.ended(isn, packet);
         carry_out(&mut witness.sent, sent, Transition::WitnessSent);
         carry_out(&mut witness.acked, acked, Transition::WitnessAcked);
         carry_out(&mut witness.ended, ended, Transition::WitnessEnded);
