@@ -126,6 +126,10 @@ static OFFERS: LruHashMap<FlowKey, Offers, 1> = LruHashMap::new();
 #[btf_map]
 static ZONES: HashMap<u32, u8, { abi::ZONES as usize }> = HashMap::new();
 
+/// The interfaces that face clients.
+#[btf_map]
+static OUTSIDES: HashMap<u32, u8, { abi::ZONES as usize }> = HashMap::new();
+
 /// How many connections a source has.
 #[btf_map]
 static SOURCES: HashMap<Address, u64, 1> = HashMap::new();
@@ -395,6 +399,13 @@ pub(crate) fn leave_source(source: &Address) {
 pub(crate) fn faces_service(settings: &Settings, interface: u32) -> bool {
     // SAFETY: only whether it is there is used.
     settings.is_zoned() && unsafe { ZONES.get(interface).is_some() }
+}
+
+/// Whether the interface faces clients.
+#[inline(always)]
+pub(crate) fn faces_clients(interface: u32) -> bool {
+    // SAFETY: only whether it is there is used.
+    unsafe { OUTSIDES.get(interface).is_some() }
 }
 
 /// Which connections may have the same addresses as this one and be others: those of another zone.

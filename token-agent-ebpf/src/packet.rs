@@ -278,6 +278,13 @@ impl Packet for XdpPacket {
 pub(crate) struct TcPacket(TcContext);
 
 impl TcPacket {
+    /// The interface by which the packet came to this host, whichever it is at now; 0 if it was made here.
+    #[inline(always)]
+    pub(crate) fn origin(&self) -> u32 {
+        // SAFETY: the context is the one the kernel passed in.
+        unsafe { (*self.0.skb.skb).ingress_ifindex }
+    }
+
     /// Has the packet leave where it came from: by the interface it arrived on, or, where it was about to leave to a service,
     /// as if it had arrived there.
     #[inline(always)]

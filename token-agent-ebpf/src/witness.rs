@@ -12,7 +12,7 @@ use crate::{
     guard::{self, Action, NO_SERVICE},
     maps::{self, Scratch},
     mark, options,
-    packet::Packet,
+    packet::{Packet, TcPacket},
     table::Held,
 };
 
@@ -21,11 +21,16 @@ pub(crate) const TRIES: u32 = 4;
 
 /// Looks at one packet.
 #[inline(always)]
-pub(crate) fn witness<P: Packet>(packet: P) -> Action {
+pub(crate) fn witness(packet: TcPacket) -> Action {
     // Most packets are from nobody here, which one look tells.
     if let Some(port) = packet.plain_source_port()
         && maps::ports(port).is_some_and(|ports| !ports.has(port))
     {
+        return Action::Pass;
+    }
+    // What came from where clients are is none of the server's words, whatever its source says: this host only forwards it.
+    let origin = packet.origin();
+    if origin != 0 && maps::faces_clients(origin) {
         return Action::Pass;
     }
     if heard(&packet) {
@@ -49,7 +54,7 @@ pub(crate) fn witness<P: Packet>(packet: P) -> Action {
     flow.zone = maps::zone(settings, flow, packet.interface());
     if work.segment.is_syn() {
         return if work.segment.acknowledges() {
-            if options::is_plain::<P>(packet.context()) {
+            if options::is_plain::<TcPacket>(packet.context()) {
                 offered(scratch)
             } else {
                 // Not recorded, so nothing of that connection passes.

@@ -185,8 +185,10 @@ impl Datapath {
         let pins = directory.pins.clone();
         // Before anything is attached: what a connection is called must not change under way.
         for device in device::list().map_err(DatapathError::Interfaces)? {
-            if config.datapath.interfaces.facing(&device.name) == Some(Facing::Service) {
-                self.maps.put_zone(device.index)?;
+            match config.datapath.interfaces.facing(&device.name) {
+                Some(Facing::Service) => self.maps.put_zone(device.index)?,
+                Some(Facing::Client) => self.maps.put_outside(device.index)?,
+                None => {}
             }
         }
         let attached = attach::attach(&mut self.object, config, &pins)?;

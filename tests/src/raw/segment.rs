@@ -128,6 +128,13 @@ impl Segment {
         self
     }
 
+    /// With these numbers: its own, and the one it acknowledges.
+    pub fn numbers(mut self, sequence: u32, acknowledged: u32) -> Self {
+        self.tcp.sequence = sequence;
+        self.tcp.acknowledged = acknowledged;
+        self
+    }
+
     /// Moves it in the stream.
     pub fn later(mut self, by: i32) -> Self {
         self.tcp.sequence = self.tcp.sequence.wrapping_add_signed(by);

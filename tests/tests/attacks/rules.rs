@@ -7,6 +7,7 @@ mod allowed;
 mod bait;
 mod binding;
 mod delivery;
+mod forged;
 mod framing;
 mod headers;
 mod mixes;

@@ -56,6 +56,7 @@ pub(super) struct Maps {
     quota: u32,
     /// The interfaces that face a service.
     zones: HashMap<MapData, u32, u8>,
+    outsides: HashMap<MapData, u32, u8>,
     is_zoned: bool,
     answers: bool,
     tokens_used: u32,
@@ -84,6 +85,7 @@ impl Maps {
             tai_offset: tai_offset(),
             quota: config.datapath.max_flows_per_source,
             zones: take(object, "ZONES")?,
+            outsides: take(object, "OUTSIDES")?,
             is_zoned: false,
             answers: false,
             tokens_used: 0,
@@ -241,6 +243,13 @@ impl Maps {
             self.write_settings()?;
         }
         Ok(())
+    }
+
+    /// Says that the interface faces clients.
+    pub(super) fn put_outside(&mut self, ifindex: u32) -> Result<(), DatapathError> {
+        self.outsides
+            .insert(ifindex, 1, 0)
+            .map_err(write("OUTSIDES"))
     }
 
     fn write_policies(&mut self) -> Result<(), DatapathError> {
