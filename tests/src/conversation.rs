@@ -183,6 +183,11 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
+    /// How much the server has sent.
+    pub const fn sent(&self) -> u32 {
+        self.sent
+    }
+
     /// A packet of the server's: what it holds stands at `at` of its stream.
     ///
     /// # Errors

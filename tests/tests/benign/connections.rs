@@ -26,6 +26,10 @@ const BOTH_WAYS: u64 = 128 << 20;
 
 pub(crate) const CASES: &[Case] = &[
     ("clients that close their side", half_closed),
+    (
+        "clients that close after answers of all lengths",
+        close_after,
+    ),
     ("clients that leave in the middle of a download", leave),
     ("a thousand requests in one write", pipelined),
     ("short connections that the client closes", |scene| {
@@ -63,6 +67,23 @@ fn half_closed(scene: &Scene<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Of some the last acknowledgment stands as far from the beginning as what it acknowledges.
+fn close_after(scene: &Scene<'_>) -> Result<()> {
+    for more in (0..700).step_by(7) {
+        let mut client = scene.connect()?;
+        let more = format!("X-More: {}\r\n", "x".repeat(more));
+        client.send(scene.request("GET", "closed", &more).as_bytes())?;
+        answered(&mut client)?;
+    }
+    scene.expect_empty("/closed", 100);
+    // Who does not get it asks again and again.
+    wait_for("the server to have all ends", || {
+        let mut ss = scene.layout.server.command("ss");
+        let at = format!(":{APPLICATION}");
+        Ok(run(ss.args(["-Htn", "state", "last-ack", "sport", "=", &at]))?.is_empty())
+    })
 }
 
 /// Their kernels answer what still comes with a RST: behind the FIN, where that went first.

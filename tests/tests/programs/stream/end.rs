@@ -113,3 +113,25 @@ fn a_stream_ends_in_a_body_where_it_has_ended() -> Result<()> {
     }
     Ok(())
 }
+
+/// It fits a cookie where the answer is about as long as the request.
+#[test]
+fn the_last_acknowledgment_passes_however_long_the_answer_was() -> Result<()> {
+    let (whole, cut) = (bearer("good"), upload(400) + &"x".repeat(100));
+    for sent in [whole, cut] {
+        for more in 0..=6 {
+            on_a_connection(|it| {
+                let end = len(&sent);
+                assert_eq!(it.send(0, sent.as_str())?, ALLOWED);
+                it.answer(end, &"x".repeat(sent.len() - 3 + more))?;
+                assert_eq!(it.send_with(FIN | ACK, end, "")?, PASSED);
+                it.server(FIN | ACK, it.sent(), end + 1, "")?;
+                let mut last = it.segment(ACK, end + 1, "");
+                last.acknowledgment = last.acknowledgment.wrapping_add(1);
+                assert_eq!(it.pass(&last)?, PASSED, "{more}");
+                Ok(())
+            })?;
+        }
+    }
+    Ok(())
+}
