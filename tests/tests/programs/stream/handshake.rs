@@ -8,7 +8,7 @@ use token_agent_tests::{
     rows::{PROGRAMS, bearer, guard},
 };
 
-use super::{len, on_a_connection, on_none};
+use super::{len, on_a_connection, on_none, upload};
 
 #[test]
 fn data_without_a_connection_is_dropped() -> Result<()> {
@@ -181,6 +181,31 @@ fn an_acknowledgment_of_what_was_not_sent_is_dropped() -> Result<()> {
             assert_eq!(it.pass(&segment)?, dropped(Reason::BadPacket), "{wrong}");
         }
         assert_eq!(it.send(0, bearer("good"))?, ALLOWED);
+        Ok(())
+    })
+}
+
+/// The server does not obey it, so whoever guesses one number of many must not end the connection here, either.
+#[test]
+fn a_reset_in_the_middle_of_what_is_on_its_way_ends_nothing() -> Result<()> {
+    on_a_connection(|it| {
+        let head = upload(4_000);
+        let middle = len(&head) + 500;
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        it.ack(len(&head))?;
+        assert_eq!(it.send(len(&head), "x".repeat(1_000))?, PASSED);
+        assert_eq!(it.send_with(RST, middle, "")?, dropped(Reason::BadPacket));
+        it.ack(middle)?;
+        assert_eq!(it.send(len(&head) + 1_000, "x".repeat(1_000))?, PASSED);
+        assert_eq!(
+            it.send_with(RST, middle, "")?,
+            PASSED,
+            "what the server said last"
+        );
+        assert_eq!(
+            it.send(len(&head) + 4_000, bearer("good"))?,
+            dropped(Reason::NoFlow)
+        );
         Ok(())
     })
 }
