@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use token_agent_tests::{
-    ground::HOOKS,
+    ground::{HOOKS, set},
     host::{Agent, Nginx, Pair, wait_for},
     raw::{
         Peer, Wire,
@@ -101,17 +101,26 @@ type Attack = fn(&Scene<'_>) -> Result<()>;
 fn who_speaks_as_the_server_is_not_heard() -> Result<()> {
     let attacks: [(&str, Attack); 2] = [("an acknowledgment", acknowledge), ("an offer", offer)];
     let mut wrong = Vec::new();
-    for hook in HOOKS {
+    for (hook, is_own) in HOOKS
+        .into_iter()
+        .flat_map(|hook| [(hook, false), (hook, true)])
+    {
         for (what, attack) in attacks {
             let pair = Pair::new()?;
             let container = pair.container()?;
-            let nginx = Nginx::start(&container, &[&PORT.to_string()])?;
+            // Of IPv6 packets with a source of its own a host forwards what comes in, too.
+            set(&pair, "ipv6/conf/all/forwarding", "1")?;
+            let (host, server) = if is_own {
+                (&pair.server, format!("[{}]:{PORT}", Pair::SERVER[1]))
+            } else {
+                (&container, format!("{}:{PORT}", Pair::CONTAINER))
+            };
+            let nginx = Nginx::start(host, &[&server])?;
             let agent = Agent::start(
                 &pair.server,
                 &format!(
                     "[datapath]\ninterfaces = [\"eth0\"]\nhook = \"{hook}\"\n\
-                     [[service]]\nname = \"web\"\nlisten = [\"{}:{PORT}\"]\n",
-                    Pair::CONTAINER
+                     [[service]]\nname = \"web\"\nlisten = [\"{server}\"]\n"
                 ),
             )?;
             let (_, good) = agent.issue(&[])?;
@@ -120,13 +129,15 @@ fn who_speaks_as_the_server_is_not_heard() -> Result<()> {
             let wire = Wire::open(&pair)?;
             let scene = Scene {
                 wire: &wire,
-                server: SocketAddr::new(Pair::CONTAINER.parse()?, PORT),
+                server: server.parse()?,
                 good,
                 revoked,
             };
             attack(&scene)?;
             if served(&scene, &nginx)? {
-                wrong.push(format!("{what} on {hook}: a revoked request was served"));
+                wrong.push(format!(
+                    "{what} on {hook} at {server}: a revoked request was served"
+                ));
             }
         }
     }
