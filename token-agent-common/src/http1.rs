@@ -164,8 +164,8 @@ mod seen {
     pub(super) const TRANSFER_ENCODING: u32 = 1 << 2;
     pub(super) const CREDENTIAL_HEADER: u32 = 1 << 3;
     pub(super) const SECOND_CREDENTIAL: u32 = 1 << 4;
-    /// The current field's name has a `_` where another may have a `-`.
-    pub(super) const UNDERSCORE: u32 = 1 << 5;
+    /// The current field's name has another character where it may have a `-`.
+    pub(super) const FOLDED: u32 = 1 << 5;
     /// A whole token of the right characters.
     pub(super) const TOKEN: u32 = 1 << 6;
     pub(super) const BAD_TOKEN: u32 = 1 << 7;

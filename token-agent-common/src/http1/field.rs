@@ -91,7 +91,7 @@ impl Head {
     pub(super) const fn begin_field(&mut self) {
         self.place.phase = phase::NAME;
         self.count = 0;
-        self.place.seen &= !seen::UNDERSCORE;
+        self.place.seen &= !seen::FOLDED;
         self.name.clear();
     }
 
@@ -137,12 +137,11 @@ impl Head {
                         used += 1;
                     }
                 }
-                // CGI-style gateways make no difference between the two.
-                b'_' => {
-                    self.place.seen |= seen::UNDERSCORE;
+                // CGI-style gateways make no difference between `_` and `-`, and some none between any of these.
+                _ if swar::is_tchar(stop) => {
+                    self.place.seen |= seen::FOLDED;
                     self.name.append(u64::from(b'-'), 1);
                 }
-                _ if swar::is_tchar(stop) => self.name.append(u64::from(stop), 1),
                 _ if input.is_end(run) => used = run,
                 // A blank before the colon, a folded line, a control character.
                 _ => return Err(Reason::Malformed),
@@ -217,13 +216,13 @@ impl Head {
         Ok(())
     }
 
-    /// Once in a head, not spelled with `_`, and not in trailers, which some servers merge.
+    /// Once in a head, not spelled with another character for `-`, and not in trailers, which some servers merge.
     #[inline(always)]
     fn credential_header(&mut self, rules: &Rules<'_>) -> Result<(), Reason> {
         if self.place.seen & seen::TRAILERS != 0 {
             return Err(Reason::DuplicateCredential);
         }
-        if self.place.seen & seen::UNDERSCORE != 0 {
+        if self.place.seen & seen::FOLDED != 0 {
             return Err(Reason::Malformed);
         }
         if self.place.seen & seen::CREDENTIAL_HEADER != 0 {
@@ -236,11 +235,11 @@ impl Head {
         Ok(())
     }
 
-    /// At most one of the two headers, once, not spelled with `_`, and not in trailers.
+    /// At most one of the two headers, once, not spelled with another character for `-`, and not in trailers.
     #[inline(always)]
     fn framing_header(&mut self, which: u32) -> Result<(), Reason> {
         const EITHER: u32 = seen::CONTENT_LENGTH | seen::TRANSFER_ENCODING;
-        if self.place.seen & (EITHER | seen::UNDERSCORE | seen::TRAILERS) != 0 {
+        if self.place.seen & (EITHER | seen::FOLDED | seen::TRAILERS) != 0 {
             return Err(Reason::Malformed);
         }
         self.place.seen |= which;
