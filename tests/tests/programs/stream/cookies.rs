@@ -63,7 +63,11 @@ fn what_fits_a_cookie_passes_where_a_request_begins_alone() -> Result<()> {
         segment.acknowledgment = segment.acknowledgment.wrapping_add(end - 199);
         assert_eq!(it.pass(&segment)?, ALLOWED);
         it.server(DATA, end - 10, end, "0123456789")?;
-        assert_eq!(it.send(end + len(&next), "")?, PASSED, "that was sent before");
+        assert_eq!(
+            it.send(end + len(&next), "")?,
+            PASSED,
+            "that was sent before"
+        );
         it.server(DATA, end - 2, end, "0123")?;
         assert_eq!(it.send(end, next.as_str())?, dropped(Reason::UnguardedPath));
         Ok(())

@@ -174,7 +174,8 @@ impl Connection {
             // The server obeys one at what it expects next (RFC 5961, section 3.2), which lies somewhere here;
             // Linux, behind a FIN, at the byte before as well; and at the end of what came out of order,
             // which is not let pass. Once the client has ended, what the server expects next may stand behind that.
-            // A client has it at the end of what it has sent, or where the server's last packet said; whoever guesses, between.
+            // A client has it at the end of what it has sent, or where the server's last packet said it is; who guesses,
+            // anywhere between.
             let ends_here = start == next || start == next + 1 && self.next == self.fin;
             let was_said = start == acked || start == acked - 1 && self.fin != NONE;
             return if ends_here || was_said {
