@@ -267,3 +267,6 @@ impl Offers {
         seal
     }
 }
+
+#[cfg(test)]
+mod tests;
