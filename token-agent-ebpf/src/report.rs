@@ -49,7 +49,7 @@ impl Case<'_> {
         );
     }
 
-    /// Counts and reports a denial of what `work` holds, and says what follows from it.
+    /// Counts a denial of what `work` holds, reports it unless that is a RST, and says what follows from it.
     ///
     /// A function of its own in the kernel too: many places deny, and the stack is small.
     #[inline(never)]
@@ -57,6 +57,10 @@ impl Case<'_> {
         let enforced = self.enforces();
         maps::count(counter_index(about.service, enforced, reason), 1);
         explain(about, work, reason);
+        // Who resets a connection asks for nothing: as clients do that were denied, each time.
+        if work.segment.resets() {
+            return if enforced { fate::DROP } else { fate::PASS };
+        }
         let time = self.settings.utc(about.clock.tai());
         maps::report(time, || Denial {
             time,
