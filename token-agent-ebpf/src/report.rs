@@ -58,21 +58,20 @@ impl Case<'_> {
         maps::count(counter_index(about.service, enforced, reason), 1);
         explain(about, work, reason);
         // Who resets a connection asks for nothing: as clients do that were denied, each time.
-        if work.segment.resets() {
-            return if enforced { fate::DROP } else { fate::PASS };
+        if !work.segment.resets() {
+            let time = self.settings.utc(about.clock.tai());
+            maps::report(time, || Denial {
+                time,
+                method: work.reader.head.method(),
+                digest: work.digest,
+                flow: work.segment.flow,
+                interface: about.interface,
+                service: about.service,
+                reason: reason as u8,
+                enforced: u8::from(enforced),
+                reserved: [0; 6],
+            });
         }
-        let time = self.settings.utc(about.clock.tai());
-        maps::report(time, || Denial {
-            time,
-            method: work.reader.head.method(),
-            digest: work.digest,
-            flow: work.segment.flow,
-            interface: about.interface,
-            service: about.service,
-            reason: reason as u8,
-            enforced: u8::from(enforced),
-            reserved: [0; 6],
-        });
         if enforced { fate::DROP } else { fate::PASS }
     }
 }

@@ -46,7 +46,7 @@ fn answered(mut slot: Slot) -> Slot {
 }
 
 fn ended(mut slot: Slot) -> Slot {
-    slot.witness.ended += 1;
+    slot.witness.ended += slot.witness.seen().sent;
     slot
 }
 

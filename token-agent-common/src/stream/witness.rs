@@ -18,6 +18,9 @@ use crate::packet::Segment;
 const VALUE_BITS: u32 = 48;
 const VALUE: u64 = (1 << VALUE_BITS) - 1;
 
+/// In place of where a server has ended its side.
+const SOMEWHERE: u64 = VALUE;
+
 /// Bits of an answer's word that hold its kind.
 const ANSWER_BITS: u32 = 3;
 
@@ -84,7 +87,7 @@ pub struct Witness {
     pub acked: u64,
     /// How much it has sent.
     pub sent: u64,
-    /// Not 0 once it has ended its side, and 2 once it has gone on behind that.
+    /// Where it has ended its side, [`SOMEWHERE`] if that was not seen; else 0.
     pub ended: u64,
     /// Where the answer that was asked for begins, and how.
     pub answer: u64,
@@ -98,7 +101,7 @@ pub struct Seen {
     pub acked: u64,
     /// How much the server has sent.
     pub sent: u64,
-    /// Not 0 if the server has ended its side.
+    /// Where the server has ended its side; 0 if it has not.
     pub ended: u64,
     answer: u64,
 }
@@ -116,7 +119,7 @@ impl Seen {
     #[inline(always)]
     #[must_use]
     pub const fn goes_on(&self) -> bool {
-        self.ended > 1
+        self.ended != 0 && self.sent > self.ended
     }
 
     /// How the answer begins that was asked for.
@@ -209,11 +212,17 @@ impl Witness {
         if packet.resets() {
             return None;
         }
+        self.has_sent(self.end(isn, packet))
+    }
+
+    /// The position behind the server's `packet`.
+    #[inline(always)]
+    const fn end(&self, isn: Pair, packet: &Segment) -> u64 {
         let end = packet
             .sequence
             .wrapping_add(packet.len)
             .wrapping_add(packet.finishes() as u32);
-        self.has_sent(position(end, isn.server, self.sent & VALUE))
+        position(end, isn.server, self.sent & VALUE)
     }
 
     /// That the server has sent this much, if that is news.
@@ -223,24 +232,25 @@ impl Witness {
         Change::growing(self.sent, much)
     }
 
-    /// That the server's `packet` ends its stream, or goes on behind its end, if that is news.
+    /// That the server's `packet` ends its stream, if that is news. It ends there for good.
     #[inline(always)]
     #[must_use]
     pub const fn ended(&self, isn: Pair, packet: &Segment) -> Option<Change> {
-        if self.ended & VALUE != 0 && self.sent(isn, packet).is_some() {
-            Change::growing(self.ended, 2)
-        } else if packet.finishes() {
-            self.has_ended()
-        } else {
-            None
+        let (known, end) = (self.ended & VALUE, self.end(isn, packet));
+        if !packet.finishes() || end >= SOMEWHERE || known != 0 && known != SOMEWHERE {
+            return None;
         }
+        Some(Change {
+            from: self.ended,
+            to: self.ended & !VALUE | end,
+        })
     }
 
-    /// That the server has ended its stream, if that is news.
+    /// That the server has ended its stream, if that is news; where is not known, and it may yet send up to there.
     #[inline(always)]
     #[must_use]
     pub const fn has_ended(&self) -> Option<Change> {
-        Change::growing(self.ended, 1)
+        Change::growing(self.ended, SOMEWHERE)
     }
 
     /// Whether the server's `packet` begins the answer that was asked for.
