@@ -5,7 +5,10 @@
 //! it runs in the kernel. (Source: the BLAKE3 paper, version 20211102173700,
 //! sections 2.1 to 2.5.)
 
+mod compress;
+
 use bytemuck::{Pod, Zeroable};
+use compress::compress;
 
 use crate::{swar, window::Window};
 
@@ -65,8 +68,6 @@ const CHUNK_END: u32 = 1 << 1;
 const PARENT: u32 = 1 << 2;
 const ROOT: u32 = 1 << 3;
 const KEYED_HASH: u32 = 1 << 4;
-
-const IV: [u32; 4] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a];
 
 /// The key as BLAKE3 reads it: eight little-endian words.
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -247,7 +248,11 @@ impl Hasher {
                 )
             }
         };
-        compress(self, counter, len, flags);
+        compress(
+            &mut self.cv,
+            &self.block,
+            [counter, 0, len, flags | KEYED_HASH],
+        );
         match self.task {
             task::BLOCK => {
                 self.compressed += BLOCK;
@@ -301,22 +306,6 @@ impl Hasher {
         }
     }
 
-    /// Puts the message words in order for the next round.
-    #[inline(always)]
-    const fn permute(&mut self) {
-        const PERMUTATION: [usize; 16] = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8];
-        let old = self.block;
-        let mut i = 0;
-        while i < 8 {
-            // A store of two words at once: so a later load of both need not wait.
-            let (low, high) = (PERMUTATION[2 * i], PERMUTATION[2 * i + 1]);
-            let low = old[low / 2] >> (32 * (low % 2)) & 0xffff_ffff;
-            let high = old[high / 2] >> (32 * (high % 2)) << 32;
-            self.block[i] = low | high;
-            i += 1;
-        }
-    }
-
     /// Makes the last subtree waiting and `cv` the block of their parent.
     #[inline(always)]
     fn load_join(&mut self) {
@@ -335,67 +324,6 @@ impl core::fmt::Debug for Hasher {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Hasher(..)")
     }
-}
-
-const ROUNDS: u32 = 7;
-
-/// The compression function: replaces `hasher.cv`, uses up `hasher.block`.
-/// `counter` is the number of the chunk, `len` the bytes in the block.
-///
-#[inline(always)]
-fn compress(hasher: &mut Hasher, counter: u32, len: u32, flags: u32) {
-    macro_rules! message {
-        ($i:expr) => {
-            (hasher.block[$i / 2] >> (32 * ($i % 2))) as u32
-        };
-    }
-    let cv = &hasher.cv;
-    let (mut v0, mut v1, mut v2, mut v3) = (cv[0], cv[1], cv[2], cv[3]);
-    let (mut v4, mut v5, mut v6, mut v7) = (cv[4], cv[5], cv[6], cv[7]);
-    let (mut v8, mut v9, mut v10, mut v11) = (IV[0], IV[1], IV[2], IV[3]);
-    let (mut v12, mut v13, mut v14, mut v15) = (counter, 0, len, flags | KEYED_HASH);
-
-    macro_rules! mix {
-        ($a:ident $b:ident $c:ident $d:ident, $x:expr, $y:expr) => {
-            $a = $a.wrapping_add($b).wrapping_add($x);
-            $d = ($d ^ $a).rotate_right(16);
-            $c = $c.wrapping_add($d);
-            $b = ($b ^ $c).rotate_right(12);
-            $a = $a.wrapping_add($b).wrapping_add($y);
-            $d = ($d ^ $a).rotate_right(8);
-            $c = $c.wrapping_add($d);
-            $b = ($b ^ $c).rotate_right(7);
-        };
-    }
-    // A loop and not seven rounds in a row: what stays in the processor's cache of decoded
-    // instructions is worth more than what the permutation costs.
-    let mut round = 0;
-    loop {
-        mix!(v0 v4 v8 v12, message!(0), message!(1));
-        mix!(v1 v5 v9 v13, message!(2), message!(3));
-        mix!(v2 v6 v10 v14, message!(4), message!(5));
-        mix!(v3 v7 v11 v15, message!(6), message!(7));
-        mix!(v0 v5 v10 v15, message!(8), message!(9));
-        mix!(v1 v6 v11 v12, message!(10), message!(11));
-        mix!(v2 v7 v8 v13, message!(12), message!(13));
-        mix!(v3 v4 v9 v14, message!(14), message!(15));
-        round += 1;
-        if round == ROUNDS {
-            break;
-        }
-        hasher.permute();
-    }
-
-    hasher.cv = [
-        v0 ^ v8,
-        v1 ^ v9,
-        v2 ^ v10,
-        v3 ^ v11,
-        v4 ^ v12,
-        v5 ^ v13,
-        v6 ^ v14,
-        v7 ^ v15,
-    ];
 }
 
 #[cfg(test)]
