@@ -412,8 +412,7 @@ impl<P: Packet> Host for Kernel<'_, P> {
 
 /// The time to judge a token by: as it was in this tick, or exactly where that can make a difference.
 ///
-/// A function of its own in the kernel too, so that the verifier does not follow both ways on.
-#[inline(never)]
+#[inline(always)]
 fn time_for(entry: &TokenEntry, settings: &Settings, clock: &mut Clock) -> u64 {
     let now = settings.utc(clock.tai());
     if entry.is_settled(now) {

@@ -10,9 +10,7 @@ const HEAD: u64 = u64::from_le_bytes(*b"head    ");
 
 impl Head {
     /// Judges by `options` what was read whole; behind trailers stands the next request.
-    ///
-    /// A function of its own in the kernel too: once for a request is not often.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn complete(&mut self, options: u32) -> Packed {
         if self.place.seen & seen::TRAILERS != 0 {
             self.reset();
