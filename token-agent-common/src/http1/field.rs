@@ -115,6 +115,11 @@ impl Head {
     ) -> Result<(), Reason> {
         if self.name.is_empty() {
             self.pass_lines(input, rules);
+            if input.is_crlf(0) {
+                input.consume(2);
+                self.place.phase = phase::COMPLETE;
+                return Ok(());
+            }
         }
         let words = [input.word(0), input.word_ahead(1)];
         let run = swar::leading_of::<2>(|i| swar::common_name(words[i & 1]));
@@ -130,13 +135,7 @@ impl Head {
                     self.count = 0;
                     self.begin_value(rules)?;
                 }
-                b'\r' if self.name.is_empty() => {
-                    self.place.phase = phase::END_LF;
-                    if input.is_crlf(run) {
-                        self.place.phase = phase::COMPLETE;
-                        used += 1;
-                    }
-                }
+                b'\r' if self.name.is_empty() => self.place.phase = phase::END_LF,
                 // CGI-style gateways make no difference between `_` and `-`, and some none between any of these.
                 _ if swar::is_tchar(stop) => {
                     self.place.seen |= seen::FOLDED;
