@@ -9,7 +9,7 @@ use token_agent_common::{
 };
 use token_agent_tests::{
     conversation::{ALLOWED, Conversation, PASSED, dropped},
-    frame::DATA,
+    frame::{DATA, RST},
     guard::entry,
     rows::{PROGRAMS, bearer},
 };
@@ -37,6 +37,41 @@ fn a_head_that_is_long_on_its_way_is_judged_again() -> Result<()> {
         it.ack(len(&head))?;
         assert_eq!(
             it.send(len(&head), bearer("good"))?,
+            dropped(Reason::Undelivered)
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn each_head_has_its_own_time() -> Result<()> {
+    on_a_connection(|it| {
+        let (active, revoked) = (
+            entry(TokenState::Active, Audience::EVERY),
+            entry(TokenState::Revoked, Audience::EVERY),
+        );
+        let (brief, good) = (bearer("brief"), bearer("good"));
+        let both = len(&brief) + len(&good);
+        // One that is behind the other gives it no more time.
+        it.guard.put("brief", active)?;
+        assert_eq!(it.send(0, brief.as_str())?, ALLOWED);
+        thread::sleep(Duration::from_millis(600));
+        assert_eq!(it.send(len(&brief), good.as_str())?, ALLOWED);
+        it.guard.put("brief", revoked)?;
+        thread::sleep(Duration::from_millis(600));
+        assert_eq!(it.send(0, brief.as_str())?, dropped(Reason::Undelivered));
+        // Nor is it forgotten when the server has the other, and all of it but a byte.
+        it.server(RST, 0, 0, "")?;
+        it.renumber(len(&brief), len(&good));
+        assert!(it.offer()?);
+        it.guard.put("brief", active)?;
+        assert_eq!(it.send(0, good.as_str())?, ALLOWED);
+        assert_eq!(it.send(len(&good), brief.as_str())?, ALLOWED);
+        it.ack(both - 1)?;
+        thread::sleep(Duration::from_millis(1_200));
+        it.guard.put("brief", revoked)?;
+        assert_eq!(
+            it.send(len(&good), brief.as_str())?,
             dropped(Reason::Undelivered)
         );
         Ok(())

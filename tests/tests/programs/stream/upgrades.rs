@@ -189,6 +189,27 @@ fn an_early_answer_ends_what_was_to_be_expected() -> Result<()> {
 }
 
 #[test]
+fn a_request_behind_a_body_on_its_way_does_not_make_it_received() -> Result<()> {
+    on_a_connection(|it| {
+        let head = request(
+            "POST",
+            "up",
+            "good",
+            "Content-Length: 5\r\nExpect: 100-continue\r\n",
+        );
+        let (body, next) = ("hello", bearer("good"));
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        assert_eq!(it.send(len(&head), body)?, PASSED);
+        let at = len(&head) + len(body);
+        assert_eq!(it.send(at, next.as_str())?, ALLOWED);
+        it.answer(len(&head), "HTTP/1.1 417 Expectation Failed\r\n\r\n")?;
+        let more = it.send(at + len(&next), next.as_str())?;
+        assert_eq!(more, dropped(Reason::AnsweredEarly));
+        Ok(())
+    })
+}
+
+#[test]
 fn a_body_that_was_on_its_way_is_none_behind_an_early_answer() -> Result<()> {
     on_a_connection(|it| {
         let head = request(
