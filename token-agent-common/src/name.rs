@@ -49,6 +49,16 @@ impl Name {
         self.len == 0
     }
 
+    /// Whether it is the first `len` (0 to 16) bytes of two words, which are letters, digits and `-`.
+    #[inline(always)]
+    pub(crate) fn is_start(&self, words: [u64; 2], len: u32) -> bool {
+        // The compiler would drop a mask it can prove needless; the kernel's verifier asks for it.
+        let count = core::hint::black_box(len);
+        let first = (words[0] | swar::LOWER) & swar::bytes_below(count, 0);
+        let second = (words[1] | swar::LOWER) & swar::bytes_below(count, 8);
+        self.has_len(len) && (self.words[0] ^ first) | (self.words[1] ^ second) == 0
+    }
+
     /// Whether it has `len` bytes.
     #[inline(always)]
     pub(crate) const fn has_len(&self, len: u32) -> bool {

@@ -141,6 +141,13 @@ impl Input<'_> {
         self.window.word_ahead(self.cursor.at, ahead)
     }
 
+    /// The same, from `offset` on.
+    #[inline(always)]
+    pub(crate) fn word_behind(&self, offset: u32, ahead: usize) -> u64 {
+        self.window
+            .word_ahead(self.cursor.at.wrapping_add(offset), ahead)
+    }
+
     /// See [`Window::text`].
     #[inline(always)]
     pub(crate) fn text(&self) -> u32 {

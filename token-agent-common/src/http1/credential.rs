@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{CREDENTIAL_MAX, Head, Rules, phase, seam, seen};
+use super::{CREDENTIAL_MAX, Head, Rules, field::line_start, phase, seam, seen};
 use crate::{name::Name, reason::Reason, swar, window::Input};
 
 /// Which bytes a token may have. Servers strip 0xa0, 0x85 and padding, so
@@ -59,6 +59,48 @@ impl CredentialRule {
 }
 
 impl Head {
+    /// Reads a whole line with a credential, of the common kind: the way of most. False, and nothing changed, if it is
+    /// another.
+    #[inline(always)]
+    pub(super) fn credential_at_once(&mut self, input: &mut Input<'_>, rules: &Rules<'_>) -> bool {
+        let Rules {
+            credential: rule,
+            key,
+            ..
+        } = rules;
+        const UNFIT: u32 = seen::CREDENTIAL_HEADER | seen::FOLDED | seen::TRAILERS;
+        if self.place.seen & UNFIT != 0 {
+            return false;
+        }
+        let (words, header) = line_start(input);
+        if !rule.header.is_start(words, header)
+            || input.word(header) as u16 != u16::from_le_bytes(*b": ")
+        {
+            return false;
+        }
+        let mut token = header + 2;
+        if !rule.scheme.is_empty() {
+            let word = input.word(token);
+            let scheme = swar::leading(swar::common_name(word));
+            if !rule.scheme.is_start([word, 0], scheme) || input.byte(token + scheme) != b' ' {
+                return false;
+            }
+            token += scheme + 1;
+        }
+        let len = swar::leading_of::<8>(|i| rule.class(input.word_behind(token, i)));
+        // Bytes of a kind each, up to the last: so none of them is behind the window's end.
+        if len.wrapping_sub(1) >= 63 || !input.is_crlf(token + len) {
+            return false;
+        }
+        self.hasher.reset(key);
+        self.hasher
+            .push(input.window, input.cursor.at.wrapping_add(token), len);
+        self.place.seen |= seen::CREDENTIAL_HEADER | seen::TOKEN;
+        input.consume(token + len + 2);
+        self.begin_field();
+        true
+    }
+
     /// The phases of the credential header's value.
     #[inline(always)]
     pub(super) fn credential_steps(

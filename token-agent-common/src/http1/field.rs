@@ -46,6 +46,14 @@ const fn is_start(place: u32) -> bool {
     )
 }
 
+/// A line's first two words, and how many of their bytes an ordinary name may have.
+#[inline(always)]
+pub(super) fn line_start(line: &Input<'_>) -> ([u64; 2], u32) {
+    let words = [line.word(0), line.word_ahead(1)];
+    let len = swar::leading_of::<2>(|i| swar::common_name(words[i & 1]));
+    (words, len)
+}
+
 impl Head {
     /// The phases of the fields that decide, and of the LF behind any line.
     #[inline(always)]
@@ -120,9 +128,11 @@ impl Head {
                 self.place.phase = phase::COMPLETE;
                 return Ok(());
             }
+            if self.credential_at_once(input, rules) {
+                return Ok(());
+            }
         }
-        let words = [input.word(0), input.word_ahead(1)];
-        let run = swar::leading_of::<2>(|i| swar::common_name(words[i & 1]));
+        let (words, run) = line_start(input);
         // Letters, digits and `-` all lose their case this way.
         self.name
             .append_two(words.map(|word| word | swar::LOWER), run);
@@ -161,8 +171,7 @@ impl Head {
                 window: input.window,
                 cursor: &mut Cursor { at, end: 0 },
             };
-            let words = [line.word(0), line.word_ahead(1)];
-            let len = swar::leading_of::<2>(|i| swar::common_name(words[i & 1]));
+            let (words, len) = line_start(&line);
             // A name goes on behind 15 bytes, as that of a `Transfer-Encoding` does.
             if len.wrapping_sub(1) >= 15
                 || CONTENT_LENGTH.has_len(len)

@@ -11,6 +11,9 @@ impl Head {
     /// The phases up to the first field's name.
     #[inline(always)]
     pub(super) fn request_line(&mut self, input: &mut Input<'_>) -> Result<(), Reason> {
+        if self.place.phase == phase::START && self.line_at_once(input) {
+            return Ok(());
+        }
         if self.place.phase < phase::METHOD {
             self.start_step(input)?;
         }
@@ -35,6 +38,34 @@ impl Head {
             }
         }
         Ok(())
+    }
+
+    /// Reads a request line of the common kind, if all of it is there: the way of most. False, and nothing changed, if it
+    /// is another.
+    #[inline(always)]
+    fn line_at_once(&mut self, input: &mut Input<'_>) -> bool {
+        const BEFORE: u64 = u64::from_le_bytes(*b" HTTP/1.");
+        const AFTER: u64 = u64::from_le_bytes(*b"1\r\n\0\0\0\0\0");
+        let word = input.word(0);
+        let method = swar::leading(swar::common_name(word));
+        if method.wrapping_sub(1) >= 7 || input.byte(method) != b' ' {
+            return false;
+        }
+        let target = method + 1;
+        let len = swar::leading_of::<4>(|i| swar::visible(input.word_behind(target, i)));
+        let version = target + len;
+        // Bytes of a kind each, up to the last: so none of them is behind the window's end.
+        if len.wrapping_sub(1) >= 31
+            || input.word(version) != BEFORE
+            || input.word(version + 8) & 0xff_ffff != AFTER
+        {
+            return false;
+        }
+        self.method = word & swar::first_bytes(method);
+        self.len = 0u32.wrapping_sub(input.cursor.at);
+        input.consume(version + 11);
+        self.begin_field();
+        true
     }
 
     #[inline(always)]
