@@ -62,7 +62,6 @@ impl Head {
             return false;
         }
         self.method = word & swar::first_bytes(method);
-        self.len = 0u32.wrapping_sub(input.cursor.at);
         input.consume(version + 11);
         self.begin_field();
         true

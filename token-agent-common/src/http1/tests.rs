@@ -163,6 +163,7 @@ fn tells_why_there_is_no_credential() {
         ("Authorization: Bearer ", Missing),
         ("Authorization: Basic dXNlcjpwYXNz", Missing),
         ("Authorization: Token abc", Missing),
+        ("Authorization:xBearer abc", Missing),
         ("Authorization: Bearerabc def", Missing),
         ("Authorization: Bear.er abc", Missing),
         ("Author.ization: Bearer abc", Missing),
@@ -284,6 +285,8 @@ fn refuses_what_servers_read_differently() {
         fields("Host: a\r\n b"),
         fields("Host: a\r\n\tb"),
         fields("Host : a"),
+        fields("Authorization; Bearer abc"),
+        fields("Authorization  Bearer abc"),
         fields("Host\t: a"),
         fields("Host"),
         fields(": a"),
@@ -453,6 +456,8 @@ fn heads_end_at_the_limit() {
         read(fits.as_bytes(), &bearer(), 4000).unwrap().unwrap().len,
         HEAD_MAX as usize
     );
+    let late = format!("\r\n{fits}");
+    assert!(read(late.as_bytes(), &bearer(), 4000).is_ok());
     let over = format!("{raw}X: {}\r\n\r\n", "y".repeat(rest + 1));
     assert_eq!(
         read(over.as_bytes(), &bearer(), 4000),
