@@ -304,7 +304,7 @@ impl Head {
         }
         self.steps(window, cursor, rules).result()?;
         if self.place.phase == phase::COMPLETE {
-            self.complete(rules.options).result()?;
+            self.complete(rules.options)?;
         }
         Ok(())
     }

@@ -138,7 +138,7 @@ impl Input<'_> {
     /// The same, `ahead` (0 to 7) words further on.
     #[inline(always)]
     pub(crate) fn word_ahead(&self, ahead: usize) -> u64 {
-        self.window.word_ahead(self.cursor.at, ahead)
+        self.word_behind(0, ahead)
     }
 
     /// The same, from `offset` on.

@@ -112,7 +112,8 @@ pub(crate) fn holds(slot: *mut Slot, mark: u64) -> bool {
 #[inline(always)]
 pub(crate) fn give(slot: *mut Slot, mark: u64) {
     // What was written before must be seen by who takes it next. On x86 a store is never seen before those in front of
-    // it; an exchange would wait until all of them are, which takes as long as the server's processor has their lines.
+    // it (Intel SDM, volume 3A, "Memory Ordering"), and an exchange would wait until all of them are, which takes as long as
+    // another processor has their lines. The compiler must leave the order, too: hence the black box.
     if cfg!(bpf_target_arch = "x86_64") {
         if holds(black_box(slot), mark) {
             // SAFETY: a slot is a map's value.

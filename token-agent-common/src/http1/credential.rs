@@ -68,7 +68,7 @@ impl Head {
             key,
             ..
         } = rules;
-        const UNFIT: u32 = seen::CREDENTIAL_HEADER | seen::FOLDED | seen::TRAILERS;
+        const UNFIT: u32 = seen::CREDENTIAL_HEADER | seen::TRAILERS;
         if self.place.seen & UNFIT != 0 {
             return false;
         }

@@ -61,6 +61,7 @@ impl Head {
         {
             return false;
         }
+        // Nothing was read of the head before.
         self.method = word & swar::first_bytes(method);
         input.consume(version + 11);
         self.begin_field();

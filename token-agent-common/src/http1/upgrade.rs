@@ -1,6 +1,6 @@
 //! What a complete request asks for beyond a plain answer, and whether it may.
 
-use super::{Head, Packed, option, seen};
+use super::{Head, option, seen};
 use crate::{reason::Reason, swar};
 
 const CONNECT: u64 = u64::from_le_bytes(*b"CONNECT\0");
@@ -11,13 +11,13 @@ const HEAD: u64 = u64::from_le_bytes(*b"head    ");
 impl Head {
     /// Judges by `options` what was read whole; behind trailers stands the next request.
     #[inline(always)]
-    pub(super) fn complete(&mut self, options: u32) -> Packed {
+    pub(super) fn complete(&mut self, options: u32) -> Result<(), Reason> {
         if self.place.seen & seen::TRAILERS != 0 {
             self.reset();
-            return Packed::OK;
+            return Ok(());
         }
         if self.has_body() && self.forbids_body(options) {
-            return Packed::new(Err(Reason::Malformed));
+            return Err(Reason::Malformed);
         }
         let mut refused = self.is_connect() && options & option::CONNECT == 0;
         if self.place.seen & seen::UPGRADE != 0 {
@@ -30,7 +30,7 @@ impl Head {
         if refused {
             self.place.seen |= seen::REFUSED;
         }
-        Packed::OK
+        Ok(())
     }
 
     /// Whether servers differ on what follows such a request if it has a body: a `CONNECT`

@@ -33,6 +33,16 @@ pub(super) fn upgrade() -> String {
     )
 }
 
+/// The head of a request with a body of five bytes, before which its client may wait.
+fn expecting() -> String {
+    request(
+        "POST",
+        "up",
+        "good",
+        "Content-Length: 5\r\nExpect: 100-continue\r\n",
+    )
+}
+
 pub(super) const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
 
 #[test]
@@ -167,12 +177,7 @@ fn a_tunnel_is_one_once_the_server_agreed() -> Result<()> {
 #[test]
 fn an_early_answer_ends_what_was_to_be_expected() -> Result<()> {
     on_a_connection(|it| {
-        let head = request(
-            "POST",
-            "up",
-            "good",
-            "Content-Length: 5\r\nExpect: 100-continue\r\n",
-        );
+        let head = expecting();
         assert_eq!(it.send(0, head.as_str())?, ALLOWED);
         it.answer(len(&head), "HTTP/1.1 100 Continue\r\n\r\n")?;
         assert_eq!(it.send(len(&head), "hello")?, PASSED);
@@ -191,12 +196,7 @@ fn an_early_answer_ends_what_was_to_be_expected() -> Result<()> {
 #[test]
 fn a_request_behind_a_body_on_its_way_does_not_make_it_received() -> Result<()> {
     on_a_connection(|it| {
-        let head = request(
-            "POST",
-            "up",
-            "good",
-            "Content-Length: 5\r\nExpect: 100-continue\r\n",
-        );
+        let head = expecting();
         let (body, next) = ("hello", bearer("good"));
         assert_eq!(it.send(0, head.as_str())?, ALLOWED);
         assert_eq!(it.send(len(&head), body)?, PASSED);
@@ -212,12 +212,7 @@ fn a_request_behind_a_body_on_its_way_does_not_make_it_received() -> Result<()> 
 #[test]
 fn a_body_that_was_on_its_way_is_none_behind_an_early_answer() -> Result<()> {
     on_a_connection(|it| {
-        let head = request(
-            "POST",
-            "up",
-            "good",
-            "Content-Length: 5\r\nExpect: 100-continue\r\n",
-        );
+        let head = expecting();
         for body in ["hel", "hello"] {
             it.renumber(len(body), len(body));
             it.server(RST, 0, 0, "")?;
