@@ -190,12 +190,25 @@ impl Hasher {
         let base = at.wrapping_sub(filled);
         let mut i = 0;
         while i < 8 {
-            let start = i as u32 * 8;
-            let taken = swar::bytes_below(total, start) & !swar::bytes_below(filled, start);
+            let taken = swar::bytes_below(total, i) & !swar::bytes_below(filled, i);
             self.block[i] |= window.word_ahead(base, i) & taken;
             i += 1;
         }
         self.block_len = total;
+    }
+
+    /// Starts afresh with the first block: `count` (at most 64) bytes of `window` from `at` on.
+    #[inline(always)]
+    pub(crate) fn start(&mut self, key: &KeyWords, window: &Window, at: u32, count: u32) {
+        self.reset(key);
+        // As in `push`.
+        let count = core::hint::black_box(count);
+        let mut i = 0;
+        while i < 8 {
+            self.block[i] = window.word_ahead(at, i) & swar::bytes_below(count, i);
+            i += 1;
+        }
+        self.block_len = count;
     }
 
     /// Drops what is to be done, in a hasher that is not needed before it starts afresh.

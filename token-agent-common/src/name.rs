@@ -55,7 +55,7 @@ impl Name {
         // The compiler would drop a mask it can prove needless; the kernel's verifier asks for it.
         let count = core::hint::black_box(len);
         let first = (words[0] | swar::LOWER) & swar::bytes_below(count, 0);
-        let second = (words[1] | swar::LOWER) & swar::bytes_below(count, 8);
+        let second = (words[1] | swar::LOWER) & swar::bytes_below(count, 1);
         self.has_len(len) && (self.words[0] ^ first) | (self.words[1] ^ second) == 0
     }
 
@@ -95,7 +95,7 @@ impl Name {
         // The compiler would drop a mask it can prove needless; the kernel's verifier asks for it.
         let count = core::hint::black_box(count);
         let first = words[0] & swar::bytes_below(count, 0);
-        let second = words[1] & swar::bytes_below(count, 8);
+        let second = words[1] & swar::bytes_below(count, 1);
         let index = (self.len >> 3) as usize;
         let shift = (self.len & 7) * 8;
         // Past the last word it wraps around: the name is too long then, and equal to none.

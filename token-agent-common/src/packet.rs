@@ -99,6 +99,10 @@ impl Segment {
     #[inline(always)]
     #[must_use]
     pub const fn is_bad(&self) -> bool {
+        const TELLING: u32 = flag::URG | flag::ACK | flag::RST | flag::SYN | flag::FIN;
+        if self.flags & TELLING == flag::ACK {
+            return false;
+        }
         self.has(flag::URG)
             || self.has(flag::SYN) && (self.has(flag::FIN | flag::RST | flag::ACK) || self.len > 0)
             || (self.len > 0 || self.has(flag::FIN)) && !self.has(flag::ACK)

@@ -67,5 +67,5 @@ const _: () = {
     assert!(size_of::<Slot>() == 192);
     assert!(size_of::<Offers>() == 48);
     assert!(size_of::<Buffer>() == 4_672);
-    assert!(size_of::<Page>() == 2_368);
+    assert!(size_of::<Page>() == 2_624);
 };

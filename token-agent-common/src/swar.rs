@@ -5,6 +5,8 @@
 //! are exact for every byte value: no carry crosses a byte.
 //! (Method: H. S. Warren, "Hacker's Delight", 2nd ed., chapter 6.)
 
+use crate::words;
+
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 const LOW7: u64 = 0x7f7f_7f7f_7f7f_7f7f;
@@ -12,12 +14,13 @@ const LOW7: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 /// Sets bit 5 of every byte: lower case for letters, no change for digits and `-`.
 pub(crate) const LOWER: u64 = 0x2020_2020_2020_2020;
 
-/// Of bytes below 0x80 those at or above `bound` (at most 0x80); other bits are unspecified.
+/// Of bytes below 0x80 those below `bound` (1 to 0x80); other bits are unspecified.
 ///
-/// Of two of these with different bounds, the exclusive or has the bytes between them.
+/// Of two of these with different bounds, the exclusive or has the bytes between them. A
+/// difference, since BPF would copy the word first to add to it.
 #[inline(always)]
-const fn reaches(word: u64, bound: u8) -> u64 {
-    (word & LOW7) + (0x80 - bound as u64) * ONES
+const fn below(word: u64, bound: u8) -> u64 {
+    (0x7f + bound as u64) * ONES - (word & LOW7)
 }
 
 /// Bytes equal to `byte`.
@@ -30,7 +33,7 @@ pub(crate) const fn equal(word: u64, byte: u8) -> u64 {
 /// Of bytes below 0x80 those from `low` to `high`, both included; other bits are unspecified.
 #[inline(always)]
 const fn between(word: u64, low: u8, high: u8) -> u64 {
-    reaches(word, low) ^ reaches(word, high + 1)
+    below(word, low) ^ below(word, high + 1)
 }
 
 /// Letters, digits and `-`: what nearly every method and header name is made of.
@@ -50,6 +53,14 @@ pub(crate) const fn b64token(word: u64) -> u64 {
         | between(word, b'+', b'+')
         | between(word, b'_', b'_')
         | between(word, b'~', b'~'))
+        & !word
+        & HIGH
+}
+
+/// Letters, digits and `-./_`: what nearly every token is made of.
+#[inline(always)]
+pub(crate) const fn common_token(word: u64) -> u64 {
+    (between(word | LOWER, b'a', b'z') | between(word, b'-', b'9') | between(word, b'_', b'_'))
         & !word
         & HIGH
 }
@@ -102,7 +113,8 @@ pub(crate) fn gather<const N: usize>(word: impl Fn(usize) -> u64) -> u64 {
     let mut bits = 0;
     let mut i = 0;
     while i < N {
-        let gathered = (word(i) >> 7 & ONES).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        // Of the factor's bits one moves each top bit to its place, and no two of them meet.
+        let gathered = (word(i) & HIGH).wrapping_mul(0x0002_0408_1020_4081) >> 56;
         bits |= gathered << (i * 8);
         i += 1;
     }
@@ -116,31 +128,24 @@ pub(crate) const fn first_bytes(count: u32) -> u64 {
     ((1u64 << (count * 4)) << (count * 4)).wrapping_sub(1)
 }
 
-/// [`first_bytes`] for each count from -56 to 71, at that index plus 56: no
-/// bytes below 1, all from 8 on. A table, since the kernel's verifier would
-/// follow each bound.
-const CLAMPED: [u64; 128] = {
-    let mut table = [0; 128];
-    let mut i = 0;
-    while i < 128 {
-        table[i] = first_bytes(if i < 56 {
-            0
-        } else if i > 64 {
-            8
-        } else {
-            i as u32 - 56
-        });
-        i += 1;
-    }
-    table
-};
-
-/// A word with the bytes set that lie below `count` (0 to 64), the word being
-/// the one at `start` (0 to 56).
+/// A word with the bytes set that lie below `count` (0 to 64), the word being the one
+/// with that `index` (0 to 7).
+///
+/// From a table, whose place for a count is found once for all words: the bytes before its
+/// middle are set, and word 0 of a count stands as many bytes before that.
 #[inline(always)]
-pub(crate) const fn bytes_below(count: u32, start: u32) -> u64 {
-    static TABLE: [u64; 128] = CLAMPED;
-    TABLE[(count.wrapping_sub(start).wrapping_add(56) & 127) as usize]
+pub(crate) const fn bytes_below(count: u32, index: usize) -> u64 {
+    const fn table() -> [u64; 16 + words::AHEAD] {
+        let mut table = [0; 16 + words::AHEAD];
+        let mut i = 0;
+        while i < 8 {
+            table[i] = u64::MAX;
+            i += 1;
+        }
+        table
+    }
+    static TABLE: [u64; 16 + words::AHEAD] = table();
+    words::unaligned(&TABLE, 64u32.wrapping_sub(count), index)
 }
 
 /// Whether `byte` may stand in a method or a field name: tchar (RFC 9110, section 5.6.2).
@@ -196,6 +201,9 @@ mod tests {
         holds_for_every_byte(b64token, |b| {
             b.is_ascii_alphanumeric() || b"-._~+/".contains(&b)
         });
+        holds_for_every_byte(common_token, |b| {
+            b.is_ascii_alphanumeric() || b"-./_".contains(&b)
+        });
         holds_for_every_byte(visible, |b| b.is_ascii_graphic());
         holds_for_every_byte(field_value, |b| b >= 0x20 && b != 0x7f);
         holds_for_every_byte(blank, |b| b == b' ' || b == b'\t');
@@ -233,7 +241,7 @@ mod tests {
                 let expected: [u8; 8] =
                     core::array::from_fn(|i| if start + (i as u32) < count { 0xff } else { 0 });
                 assert_eq!(
-                    bytes_below(count, start).to_le_bytes(),
+                    bytes_below(count, start as usize / 8).to_le_bytes(),
                     expected,
                     "{count} {start}"
                 );

@@ -4,7 +4,7 @@ use core::{ffi::c_void, hint::black_box};
 
 use aya_ebpf::helpers::generated::bpf_loop;
 use token_agent_common::{
-    abi::{FlowKey, ListenKey, Match, Settings},
+    abi::{FlowKey, ListenKey, Match, ServicePolicy, Settings},
     digest::Digest,
     guard::{self, Host, Turns, Work},
     http1::Rules,
@@ -82,7 +82,12 @@ pub(crate) fn judge<P: Packet>(packet: P) -> Action {
         about: &mut scratch.about,
     };
     guard::read(&mut scratch.work, &mut host);
-    action(after::<P>(packet.context()))
+    action(after::<P>(
+        packet.context(),
+        scratch,
+        case.settings,
+        case.policy,
+    ))
 }
 
 #[inline(always)]
@@ -105,11 +110,30 @@ fn place<P: Packet>(context: P::Context) -> u32 {
     let Some(scratch) = maps::scratch() else {
         return fate::DROP;
     };
-    let fate = find(&packet, scratch);
-    if fate != fate::HELD {
-        return fate;
+    let (frame, service) = locate(&packet, scratch);
+    if service == NO_SERVICE && frame != Frame::Unreadable {
+        return fate::PASS;
     }
-    meet(&packet, scratch)
+    // What is no whole segment belongs to no one service.
+    scratch.about.service = if frame == Frame::Tcp {
+        service
+    } else {
+        NO_SERVICE
+    };
+    scratch.about.interface = packet.interface();
+    scratch.work.begin();
+    let Some(case) = Case::of(scratch.about.service) else {
+        return fate::DROP;
+    };
+    if frame != Frame::Tcp || scratch.work.segment.is_bad() {
+        return case.deny(&mut scratch.about, &scratch.work, Reason::BadPacket);
+    }
+    let fate = find(&packet, scratch, &case);
+    if fate == fate::HELD {
+        meet(&packet, scratch, case)
+    } else {
+        fate
+    }
 }
 
 /// Whether the packet holds an empty segment that may pass, as far as the packet and its connection tell. Many do, and
@@ -117,8 +141,7 @@ fn place<P: Packet>(context: P::Context) -> u32 {
 #[inline(always)]
 fn passes_at_once<P: Packet>(packet: &P) -> bool {
     let mut segment = Segment::NONE;
-    // Of a SYN, the options are to be looked at.
-    if !packet.plain(&mut segment) || !segment.is_empty() || segment.is_syn() || segment.is_bad() {
+    if !packet.plain(&mut segment) || !segment.is_empty() || segment.is_bad() {
         return false;
     }
     let Some(settings) = maps::settings() else {
@@ -128,25 +151,9 @@ fn passes_at_once<P: Packet>(packet: &P) -> bool {
     maps::recent(&segment.flow).is_some_and(|slot| admits(&segment, slot, clock::now()))
 }
 
-/// Finds the segment, its service and its connection, and holds that unless it is already clear
-/// what becomes of the segment.
+/// Finds the segment's connection, and holds that unless it is already clear what becomes of the segment.
 #[inline(always)]
-fn find<P: Packet>(packet: &P, scratch: &mut Scratch) -> u32 {
-    let (frame, service) = locate(packet, scratch);
-    if service == NO_SERVICE && frame != Frame::Unreadable {
-        return fate::PASS;
-    }
-    let is_segment = frame == Frame::Tcp;
-    // What is no whole segment belongs to no one service.
-    scratch.about.service = if is_segment { service } else { NO_SERVICE };
-    scratch.about.interface = packet.interface();
-    scratch.work.begin();
-    let Some(case) = Case::of(scratch.about.service) else {
-        return fate::DROP;
-    };
-    if !is_segment || scratch.work.segment.is_bad() {
-        return case.deny(&mut scratch.about, &scratch.work, Reason::BadPacket);
-    }
+fn find<P: Packet>(packet: &P, scratch: &mut Scratch, case: &Case<'_>) -> u32 {
     if scratch.work.segment.is_syn() {
         // It changes nothing: what counts is what the server answers.
         if options::open::<P>(packet.context()) {
@@ -164,10 +171,10 @@ fn find<P: Packet>(packet: &P, scratch: &mut Scratch) -> u32 {
     {
         return fate::PASS;
     }
-    match table::hold(scratch, found, &case, now) {
+    match table::hold(scratch, found, case, now) {
         Hold::HELD if scratch.work.connection.is_lost() => {
             table::give(scratch);
-            lost(scratch, &case)
+            lost(scratch, case)
         }
         Hold::HELD => fate::HELD,
         Hold::PASS => fate::PASS,
@@ -185,10 +192,7 @@ fn find<P: Packet>(packet: &P, scratch: &mut Scratch) -> u32 {
 
 /// Tells where the segment stands in its connection. If it is to be read, that is still held.
 #[inline(always)]
-fn meet<P: Packet>(packet: &P, scratch: &mut Scratch) -> u32 {
-    let Some(case) = Case::of(scratch.about.service) else {
-        return fate::DROP;
-    };
+fn meet<P: Packet>(packet: &P, scratch: &mut Scratch, case: Case<'_>) -> u32 {
     let Scratch {
         work, about, now, ..
     } = &mut *scratch;
@@ -236,14 +240,14 @@ fn admits(segment: &Segment, slot: *mut Slot, now: u64) -> bool {
 
 /// Notes what the segment means that was read, and gives its connection back.
 #[inline(never)]
-fn after<P: Packet>(context: P::Context) -> u32 {
+fn after<P: Packet>(
+    context: P::Context,
+    scratch: &mut Scratch,
+    settings: &Settings,
+    policy: &ServicePolicy,
+) -> u32 {
     let packet = P::at(context);
-    let Some(scratch) = maps::scratch() else {
-        return fate::DROP;
-    };
-    let Some(case) = Case::of(scratch.about.service) else {
-        return fate::DROP;
-    };
+    let case = Case { settings, policy };
     let Scratch {
         work, about, now, ..
     } = &mut *scratch;

@@ -85,14 +85,16 @@ pub(crate) trait Packet: Sized {
         plain_source_port(|at| unsafe { word(start, at) })
     }
 
-    /// See [`plain`]; false also if the headers do not lie in the first part, or the length costs a call.
+    /// See [`plain`]; false also if the headers do not lie in the first part, or the length costs a call, and of a
+    /// SYN, whose options are looked for in a copy.
     #[inline(always)]
     fn plain(&self, segment: &mut Segment) -> bool {
         let Some(start) = self.start() else {
             return false;
         };
         // SAFETY: as above.
-        plain(|at| unsafe { word(start, at) }, self.known_len(), segment)
+        let is_plain = plain(|at| unsafe { word(start, at) }, self.known_len(), segment);
+        is_plain && !segment.is_syn()
     }
 
     /// So many bytes there are at least: what of the length is known without a call.
@@ -108,8 +110,7 @@ pub(crate) trait Packet: Sized {
     /// Reads the frame's headers. `Unreadable` also where they cannot be copied.
     #[inline(always)]
     fn frame(&self, headers: &mut Headers, segment: &mut Segment) -> Frame {
-        // A SYN's options are looked for in the copy.
-        if self.plain(segment) && !segment.is_syn() {
+        if self.plain(segment) {
             return Frame::Tcp;
         }
         let len = self.len();

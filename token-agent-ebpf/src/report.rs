@@ -78,7 +78,7 @@ impl Case<'_> {
 
 /// Says where in the stream a denial came about. For debugging only: the verifier
 /// takes it out unless it is asked for at load. No byte of the payload is told.
-#[inline(never)]
+#[inline(always)]
 fn explain(about: &About, work: &Work, reason: Reason) {
     let Work {
         segment,

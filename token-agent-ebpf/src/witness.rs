@@ -147,7 +147,7 @@ fn close(scratch: &mut Scratch, slot: *mut Slot) {
 #[inline(always)]
 fn heard<P: Packet>(packet: &P) -> bool {
     let mut segment = Segment::NONE;
-    if !packet.plain(&mut segment) || segment.is_syn() || segment.resets() {
+    if !packet.plain(&mut segment) || segment.resets() {
         return false;
     }
     segment.turn_round();

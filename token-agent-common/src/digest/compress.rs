@@ -27,15 +27,16 @@ pub(super) fn compress(cv: &mut [u32; 8], block: &[u64; 8], parameters: [u32; 4]
     // A loop and not seven rounds in a row: what stays in the processor's cache of decoded
     // instructions is worth more than what the permutation costs.
     let mut round = 0;
+    let twice = twice();
     loop {
-        state.mix([0, 4, 8, 12], message.two(0));
-        state.mix([1, 5, 9, 13], message.two(2));
-        state.mix([2, 6, 10, 14], message.two(4));
-        state.mix([3, 7, 11, 15], message.two(6));
-        state.mix([0, 5, 10, 15], message.two(8));
-        state.mix([1, 6, 11, 12], message.two(10));
-        state.mix([2, 7, 8, 13], message.two(12));
-        state.mix([3, 4, 9, 14], message.two(14));
+        state.mix([0, 4, 8, 12], message.two(0), twice);
+        state.mix([1, 5, 9, 13], message.two(2), twice);
+        state.mix([2, 6, 10, 14], message.two(4), twice);
+        state.mix([3, 7, 11, 15], message.two(6), twice);
+        state.mix([0, 5, 10, 15], message.two(8), twice);
+        state.mix([1, 6, 11, 12], message.two(10), twice);
+        state.mix([2, 7, 8, 13], message.two(12), twice);
+        state.mix([3, 4, 9, 14], message.two(14), twice);
         round += 1;
         if round == ROUNDS {
             break;
@@ -47,6 +48,28 @@ pub(super) fn compress(cv: &mut [u32; 8], block: &[u64; 8], parameters: [u32; 4]
         cv[i] = state.get(i) ^ state.get(i + 8);
         i += 1;
     }
+}
+
+/// A factor by which a word stands in both halves of 64 bits.
+const TWICE: u64 = 1 << 32 | 1;
+
+/// The same in a register. BPF has no rotation: it takes four instructions, or a multiplication and a shift.
+///
+/// It multiplies in place. As an address, the factor is the second operand to the compiler; else it would be the
+/// first, and copied each time.
+#[inline(always)]
+fn twice() -> u64 {
+    if cfg!(target_arch = "bpf") {
+        core::hint::black_box(core::ptr::without_provenance::<u8>(TWICE as usize)).addr() as u64
+    } else {
+        TWICE
+    }
+}
+
+/// The word, rotated to the right by some bits.
+#[inline(always)]
+fn rotated(word: u32, by: u32, twice: u64) -> u32 {
+    (u64::from(word).wrapping_mul(twice) >> by) as u32
 }
 
 /// Sixteen words that stay in memory.
@@ -75,18 +98,18 @@ impl Cells {
         [self.get(i), self.get(i + 1)]
     }
 
-    /// The quarter round, of four words and two of the message.
+    /// The quarter round, of four words and two of the message; `twice` is [`TWICE`].
     #[inline(always)]
-    fn mix(&mut self, [i, j, k, l]: [usize; 4], [x, y]: [u32; 2]) {
+    fn mix(&mut self, [i, j, k, l]: [usize; 4], [x, y]: [u32; 2], twice: u64) {
         let (mut a, mut b, mut c, mut d) = (self.get(i), self.get(j), self.get(k), self.get(l));
         a = a.wrapping_add(b).wrapping_add(x);
-        d = (d ^ a).rotate_right(16);
+        d = rotated(d ^ a, 16, twice);
         c = c.wrapping_add(d);
-        b = (b ^ c).rotate_right(12);
+        b = rotated(b ^ c, 12, twice);
         a = a.wrapping_add(b).wrapping_add(y);
-        d = (d ^ a).rotate_right(8);
+        d = rotated(d ^ a, 8, twice);
         c = c.wrapping_add(d);
-        b = (b ^ c).rotate_right(7);
+        b = rotated(b ^ c, 7, twice);
         self.set(i, a);
         self.set(j, b);
         self.set(k, c);

@@ -87,14 +87,13 @@ impl Head {
             }
             token += scheme + 1;
         }
-        let len = swar::leading_of::<8>(|i| rule.class(input.word_behind(token, i)));
+        let len = swar::leading_of::<8>(|i| swar::common_token(input.word_behind(token, i)));
         // Bytes of a kind each, up to the last: so none of them is behind the window's end.
         if len.wrapping_sub(1) >= 63 || !input.is_crlf(token + len) {
             return false;
         }
-        self.hasher.reset(key);
-        self.hasher
-            .push(input.window, input.cursor.at.wrapping_add(token), len);
+        let at = input.cursor.at.wrapping_add(token);
+        self.hasher.start(key, input.window, at, len);
         self.place.seen |= seen::CREDENTIAL_HEADER | seen::TOKEN;
         input.consume(token + len + 2);
         self.begin_field();

@@ -24,7 +24,7 @@ const WORDS: usize = PAGE as usize / 8;
 
 /// At most that many bytes are copied in one go. So the kernel's verifier, who knows of a
 /// place and a length only their bounds, finds room for them anywhere.
-pub const COPY: u32 = 256;
+pub const COPY: u32 = 512;
 
 const SLACK: usize = COPY as usize / 8;
 
