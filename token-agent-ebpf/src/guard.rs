@@ -4,7 +4,7 @@ use core::{ffi::c_void, hint::black_box};
 
 use aya_ebpf::helpers::generated::bpf_loop;
 use token_agent_common::{
-    abi::{FlowKey, ListenKey, Match, ServicePolicy, Settings},
+    abi::{FlowKey, ListenKey, Match, Settings},
     digest::Digest,
     guard::{self, Host, Turns, Work},
     http1::Rules,
@@ -34,9 +34,6 @@ pub(crate) enum Action {
     SendBack,
 }
 
-/// What cannot be, since the maps exist: still, nothing unjudged passes.
-const IMPOSSIBLE: Action = Action::Drop;
-
 /// What a stage says; see [`guard::Fate`]. A plain number: functions here return nothing else.
 pub(crate) mod fate {
     use token_agent_common::guard::Fate;
@@ -53,8 +50,8 @@ pub(crate) mod fate {
 
 /// Judges one packet.
 ///
-/// In stages. What reading calls needs most of the stack, so the others are functions
-/// of their own, whose stack is back by then.
+/// In two stages, each a function of its own: what either calls needs most of the stack, so
+/// the other's must be back by then.
 #[inline(always)]
 pub(crate) fn judge<P: Packet>(packet: P) -> Action {
     // Most packets are for nobody here, which one look tells.
@@ -70,24 +67,7 @@ pub(crate) fn judge<P: Packet>(packet: P) -> Action {
     if fate != fate::READ {
         return action(fate);
     }
-    let Some(scratch) = maps::scratch() else {
-        return IMPOSSIBLE;
-    };
-    let Some(case) = Case::of(scratch.about.service) else {
-        return IMPOSSIBLE;
-    };
-    let mut host = Kernel {
-        packet: &packet,
-        case,
-        about: &mut scratch.about,
-    };
-    guard::read(&mut scratch.work, &mut host);
-    action(after::<P>(
-        packet.context(),
-        scratch,
-        case.settings,
-        case.policy,
-    ))
+    action(read::<P>(packet.context()))
 }
 
 #[inline(always)]
@@ -238,16 +218,16 @@ fn admits(segment: &Segment, slot: *mut Slot, now: u64) -> bool {
     admits
 }
 
-/// Notes what the segment means that was read, and gives its connection back.
+/// Reads the segment, notes what it means, and gives its connection back.
 #[inline(never)]
-fn after<P: Packet>(
-    context: P::Context,
-    scratch: &mut Scratch,
-    settings: &Settings,
-    policy: &ServicePolicy,
-) -> u32 {
+fn read<P: Packet>(context: P::Context) -> u32 {
     let packet = P::at(context);
-    let case = Case { settings, policy };
+    let Some(scratch) = maps::scratch() else {
+        return fate::DROP;
+    };
+    let Some(case) = Case::of(scratch.about.service) else {
+        return fate::DROP;
+    };
     let Scratch {
         work, about, now, ..
     } = &mut *scratch;
@@ -256,6 +236,7 @@ fn after<P: Packet>(
         case,
         about,
     };
+    guard::read(work, &mut host);
     let mut fate = guard::conclude(work, &mut host) as u32;
     if fate == fate::COMMIT {
         let buffer = if guard::wants_buffer(work) {

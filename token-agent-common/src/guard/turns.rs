@@ -3,8 +3,10 @@
 use super::{Host, Keeping, Turns, Work, ending};
 use crate::{
     digest::Digest,
+    packet::Segment,
     reason::Reason,
-    stream::{Buffer, COPY, PAGE, PAGES, PIECES, Turn},
+    stream::{Buffer, COPY, PAGE, PAGES, PIECES, Payload, Turn},
+    window::Window,
 };
 
 /// Compares what is repeated with what was kept.
@@ -68,9 +70,11 @@ impl<H: Host> Turns for Reading<'_, H> {
             ..
         } = &mut *self.work;
         let rules = self.host.rules();
-        match reader.turn(window, &rules, |window, offset, len| {
-            self.host.fill(segment, offset, len, window)
-        }) {
+        let payload = Bytes {
+            segment,
+            host: &*self.host,
+        };
+        match reader.turn(window, &rules, &payload) {
             Turn::Going => false,
             Turn::Request(credential) => {
                 if self.request(credential) {
@@ -95,6 +99,19 @@ impl<H: Host> Turns for Reading<'_, H> {
                 true
             }
         }
+    }
+}
+
+/// The segment's bytes, to whom reads them.
+struct Bytes<'a, H> {
+    segment: &'a Segment,
+    host: &'a H,
+}
+
+impl<H: Host> Payload for Bytes<'_, H> {
+    #[inline(always)]
+    fn fill(&self, window: &mut Window, offset: u32, len: u32) -> bool {
+        self.host.fill(self.segment, offset, len, window)
     }
 }
 
