@@ -285,11 +285,7 @@ fn is_repetition<H: Host>(work: &mut Work, buffer: &Buffer, host: &H) -> bool {
 #[inline(always)]
 pub fn read<H: Host>(work: &mut Work, host: &mut H) {
     let count = Reader::turns(work.segment.len - work.plan.read_from);
-    let mut reading = Reading { work, host };
-    // Most segments are read in one turn, which is not worth a loop.
-    if !reading.turn() {
-        H::repeat(count, &mut reading);
-    }
+    H::repeat(count, &mut Reading { work, host });
 }
 
 /// What becomes of the segment, now that it was read.

@@ -19,7 +19,7 @@ pub use buffer::{Buffer, COPY, PAGE, PAGES, Page, Room};
 pub use compare::Comparison;
 pub use connection::{Arrival, Connection, Plan, ticks};
 pub use handshake::{Besides, Offers, Pair};
-pub use reader::{PIECES, Payload, Piece, Read, Reader, Turn};
+pub use reader::{PIECES, Piece, Read, Reader, Turn};
 pub use tokens::Tokens;
 pub use witness::{Answer, Change, Seen, Witness};
 

@@ -3,10 +3,8 @@
 use super::{Host, Keeping, Turns, Work, ending};
 use crate::{
     digest::Digest,
-    packet::Segment,
     reason::Reason,
-    stream::{Buffer, COPY, PAGE, PAGES, PIECES, Payload, Turn},
-    window::Window,
+    stream::{Buffer, COPY, PAGE, PAGES, PIECES, Turn},
 };
 
 /// Compares what is repeated with what was kept.
@@ -70,11 +68,9 @@ impl<H: Host> Turns for Reading<'_, H> {
             ..
         } = &mut *self.work;
         let rules = self.host.rules();
-        let payload = Bytes {
-            segment,
-            host: &*self.host,
-        };
-        match reader.turn(window, &rules, &payload) {
+        match reader.turn(window, &rules, |window, offset, len| {
+            self.host.fill(segment, offset, len, window)
+        }) {
             Turn::Going => false,
             Turn::Request(credential) => {
                 if self.request(credential) {
@@ -99,19 +95,6 @@ impl<H: Host> Turns for Reading<'_, H> {
                 true
             }
         }
-    }
-}
-
-/// The segment's bytes, to whom reads them.
-struct Bytes<'a, H> {
-    segment: &'a Segment,
-    host: &'a H,
-}
-
-impl<H: Host> Payload for Bytes<'_, H> {
-    #[inline(always)]
-    fn fill(&self, window: &mut Window, offset: u32, len: u32) -> bool {
-        self.host.fill(self.segment, offset, len, window)
     }
 }
 

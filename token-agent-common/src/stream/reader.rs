@@ -88,18 +88,6 @@ impl Read {
     }
 }
 
-/// The bytes of a segment.
-pub trait Payload {
-    /// Puts `len` bytes from `offset` on into the window; false if they are not there.
-    fn fill(&self, window: &mut Window, offset: u32, len: u32) -> bool;
-}
-
-impl Payload for [u8] {
-    fn fill(&self, window: &mut Window, offset: u32, len: u32) -> bool {
-        window.fill(self.get(offset as usize..).unwrap_or_default()) == len
-    }
-}
-
 /// Reads the requests of one segment.
 #[derive(Debug)]
 #[repr(C)]
@@ -150,13 +138,15 @@ impl Reader {
         len * 2 + 16
     }
 
-    /// Reads on. When the window's bytes are used up, others come from `payload`.
+    /// Reads on. When the window's bytes are used up, `fill` puts those of the
+    /// payload from the given offset on there, as many as asked for, and says
+    /// whether it could.
     #[inline(always)]
     pub fn turn(
         &mut self,
         window: &mut Window,
         rules: &Rules<'_>,
-        payload: &(impl Payload + ?Sized),
+        fill: impl FnOnce(&mut Window, u32, u32) -> bool,
     ) -> Turn {
         let opaque = self.head.opaque();
         if opaque > 0 {
@@ -168,7 +158,7 @@ impl Reader {
                 if len == 0 {
                     return self.end();
                 }
-                if !payload.fill(window, self.offset, len) {
+                if !fill(window, self.offset, len) {
                     return Turn::Lost(Reason::BadPacket);
                 }
             }

@@ -125,7 +125,11 @@ fn read(service: &Service, head: &[u8], key: &KeyWords) -> Result<Digest, Reason
     };
     reader.begin(0, len);
     for _turn in 0..Reader::turns(len) {
-        match reader.turn(&mut window, &rules, head) {
+        let fill = |window: &mut Window, offset, len| {
+            let rest = head.get(offset as usize..).unwrap_or_default();
+            window.fill(rest) == len
+        };
+        match reader.turn(&mut window, &rules, fill) {
             Turn::Going => {}
             Turn::Request(credential) => return credential,
             Turn::Lost(reason) => return Err(reason),
