@@ -4,6 +4,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::abi::FlowKey;
 
 fn ethernet(ethertype: u16, tags: &[u16]) -> Vec<u8> {
     let mut frame = std::vec![0; 12];
