@@ -7,9 +7,11 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod ci;
+mod count;
 mod fuzz;
 mod kernels;
 mod leftovers;
+mod machine;
 mod mutants;
 mod process;
 mod run;
@@ -33,6 +35,8 @@ enum Command {
     Bench(bench::Args),
     /// Everything CI checks: format, lints, all tests, nothing left behind
     Ci,
+    /// Count the guard's instructions for a packet, in a virtual machine
+    Count,
     /// Run the core's fuzz targets for a while; needs cargo-fuzz
     Fuzz(fuzz::Args),
     /// Test the guard on older kernels, in virtual machines
@@ -63,6 +67,7 @@ fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Bench(args) => return bench::bench(&args),
         Command::Ci => ci::ci()?,
+        Command::Count => count::count()?,
         Command::Fuzz(args) => fuzz::fuzz(&args)?,
         Command::Kernels(args) => kernels::kernels(&args)?,
         Command::Mutants(args) => return mutants::mutants(&args),

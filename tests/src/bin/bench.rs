@@ -28,6 +28,12 @@ use clap::{Parser, ValueEnum};
 struct Options {
     /// Measure only these
     what: Vec<What>,
+    /// How often each packet is judged by itself, in one round
+    #[arg(long, default_value_t = 200_000)]
+    runs: u32,
+    /// Of how many rounds the median is told
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
     /// How many requests of live traffic are averaged over, in thousands
     #[arg(long, default_value_t = 1_000)]
     thousands: u32,
@@ -50,7 +56,7 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let wants = |what| options.what.is_empty() || options.what.contains(&what);
     if wants(What::Packets) {
-        packets::measure_all()?;
+        packets::measure_all(options.runs, options.rounds)?;
     }
     if wants(What::Live) {
         live::measure_all(u64::from(options.thousands) * 1_000)?;

@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, thread};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use token_agent::datapath::{Denials, Program};
 use token_agent_common::verdict::{Audience, TokenState};
 use token_agent_tests::{
@@ -13,11 +13,8 @@ use token_agent_tests::{
 
 use crate::request::{bare, get};
 
-/// Runs that the kernel averages over.
-const REPEAT: u32 = 200_000;
-
-/// Averages of which the median is told.
-const ROUNDS: usize = 9;
+/// Requests of a connection that is measured while it goes on.
+const REQUESTS: usize = 301;
 
 const SERVICE: &str = r#"
 [[service]]
@@ -25,7 +22,9 @@ name = "orders"
 listen = ["10.0.0.5:8080"]
 "#;
 
-pub(crate) fn measure_all() -> Result<()> {
+/// Judges every packet `runs` times in each of some rounds.
+pub(crate) fn measure_all(runs: u32, rounds: u32) -> Result<()> {
+    let repeat = Repeat { runs, rounds };
     let mut guard = Guard::load(SERVICE)?;
     let token = |name: &str| format!("tka_{name:x<44}");
     let long = token(&"j".repeat(1020));
@@ -69,7 +68,7 @@ pub(crate) fn measure_all() -> Result<()> {
         ("denied: unknown", request("unknown"), false),
     ];
     println!(
-        "nanoseconds a packet: BPF_PROG_TEST_RUN, repeat {REPEAT}, median (minimum) of {ROUNDS}\n\
+        "nanoseconds a packet: BPF_PROG_TEST_RUN, repeat {runs}, median (minimum) of {rounds}\n\
          request: GET of {} bytes with a token of {} bytes; long: one of {}\n",
         get(&token("good")).len(),
         token("good").len(),
@@ -82,13 +81,20 @@ pub(crate) fn measure_all() -> Result<()> {
             // What passes moves its connection on, and is another packet the next time. So requests are
             // measured that are denied, and change nothing.
             let frame = guard.open(&frame.build())?;
-            let (median, least) = measure(&mut guard, program, &frame, passes)?;
+            let (median, least) = measure(&mut guard, program, &frame, passes, repeat)?;
             row += &format!("{:>16}", format!("{median} ({least})"));
         }
         println!("{row}");
     }
+    let (guarded, witnessed) = go_on(&mut guard, request("good"))?;
+    for (what, (median, least)) in [
+        ("allowed, once each", guarded),
+        ("witness, once each", witnessed),
+    ] {
+        println!("{what:<20}{:>16}", format!("{median} ({least})"));
+    }
     let answer = answer(&mut guard, &request("good"))?;
-    let (median, least) = measure(&mut guard, Program::Witness, &answer, true)?;
+    let (median, least) = measure(&mut guard, Program::Witness, &answer, true, repeat)?;
     println!(
         "{:<20}{:>16}",
         "witness: answer",
@@ -111,23 +117,70 @@ pub(crate) fn measure_all() -> Result<()> {
 
 /// What the server answers to a request that has passed.
 fn answer(guard: &mut Guard, request: &Frame) -> Result<Vec<u8>> {
+    let request = begin(guard, request.clone())?;
+    let (passed, _) = guard.go_on(Program::Tc, &request.build())?;
+    anyhow::ensure!(passed, "the request is denied");
+    Ok(answer_to(&request)?.build())
+}
+
+/// A request on a connection that is open, with its numbers.
+fn begin(guard: &mut Guard, request: Frame) -> Result<Frame> {
     /// Where the sequence number is: behind the headers of Ethernet and IPv4, and the ports.
     const SEQUENCE: usize = 14 + 20 + 4;
     let opened = guard.open(&request.build())?;
-    let (passed, _) = guard.go_on(Program::Tc, &opened)?;
-    anyhow::ensure!(passed, "the request is denied");
-    let sequence = u32::from_be_bytes(opened[SEQUENCE..][..4].try_into()?);
-    let answer = Frame {
+    let [sequence, acknowledgment] = [0, 4].map(|at| opened[SEQUENCE + at..].first_chunk());
+    Ok(Frame {
+        sequence: u32::from_be_bytes(*sequence.context("a sequence number")?),
+        acknowledgment: u32::from_be_bytes(*acknowledgment.context("an acknowledgment")?),
+        ..request
+    })
+}
+
+fn answer_to(request: &Frame) -> Result<Frame> {
+    Ok(Frame {
         client: request.server,
         server: request.client,
         client_port: request.server_port,
         server_port: request.client_port,
         sequence: request.acknowledgment,
-        acknowledgment: sequence.wrapping_add(u32::try_from(request.payload.len())?),
+        acknowledgment: end(request)?,
         payload: b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n".to_vec(),
         ..request.clone()
-    };
-    Ok(answer.build())
+    })
+}
+
+/// The sequence number behind a packet.
+fn end(packet: &Frame) -> Result<u32> {
+    Ok(packet
+        .sequence
+        .wrapping_add(u32::try_from(packet.payload.len())?))
+}
+
+/// What the guard takes for requests of a connection, one after the other, and the witness for the answers to them.
+fn go_on(guard: &mut Guard, request: Frame) -> Result<((u128, u128), (u128, u128))> {
+    let mut request = begin(guard, request)?;
+    let (mut guarded, mut witnessed) = (Vec::new(), Vec::new());
+    for _ in 0..REQUESTS {
+        let answer = answer_to(&request)?;
+        for (program, packet, times) in [
+            (Program::Tc, &request, &mut guarded),
+            (Program::Witness, &answer, &mut witnessed),
+        ] {
+            let ran = guard.kernel.rehearse(program, &packet.build(), 1)?;
+            anyhow::ensure!(ran.passed, "the wrong verdict was measured");
+            times.push(ran.duration.as_nanos());
+        }
+        request.sequence = end(&request)?;
+        request.acknowledgment = end(&answer)?;
+    }
+    Ok((summary(guarded), summary(witnessed)))
+}
+
+/// How often a packet is judged: so many runs, which the kernel averages over, in so many rounds.
+#[derive(Clone, Copy)]
+struct Repeat {
+    runs: u32,
+    rounds: u32,
 }
 
 fn measure(
@@ -135,15 +188,21 @@ fn measure(
     program: Program,
     frame: &[u8],
     passes: bool,
+    repeat: Repeat,
 ) -> Result<(u128, u128)> {
     let mut rounds = Vec::new();
-    for _ in 0..ROUNDS {
-        let ran = guard.kernel.rehearse(program, frame, REPEAT)?;
+    for _ in 0..repeat.rounds {
+        let ran = guard.kernel.rehearse(program, frame, repeat.runs)?;
         anyhow::ensure!(ran.passed == passes, "the wrong verdict was measured");
         rounds.push(ran.duration.as_nanos());
     }
-    rounds.sort_unstable();
-    Ok((rounds[ROUNDS / 2], rounds[0]))
+    Ok(summary(rounds))
+}
+
+/// The median and the least.
+fn summary(mut times: Vec<u128>) -> (u128, u128) {
+    times.sort_unstable();
+    (times[times.len() / 2], times[0])
 }
 
 /// Empties the ring buffer, as the agent does.
