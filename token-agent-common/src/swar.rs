@@ -212,6 +212,16 @@ mod tests {
     }
 
     #[test]
+    fn top_bits_are_gathered_whatever_is_below_them() {
+        for bits in 0..=255 {
+            for below in [0, LOW7, LOWER, ONES, 0x0123_4567_1032_5476] {
+                let word = (0..8).fold(below, |word, i| word | (bits >> i & 1) << (8 * i + 7));
+                assert_eq!(gather::<1>(|_| word), bits, "{word:#x}");
+            }
+        }
+    }
+
+    #[test]
     fn tchar_is_the_rfc_set() {
         for byte in 0..=255u8 {
             let expected = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

@@ -242,4 +242,22 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn text_ends_with_the_payload_whatever_stood_there_before() {
+        let mut window = Window::new();
+        for count in 0..=CAPACITY {
+            window.fill(&[b'a'; CAPACITY]);
+            // What is copied to a window leaves what lies behind as it was.
+            window.seal(count as u32);
+            for from in count.saturating_sub(70)..=count {
+                let expected = ((count - from) as u32).min(TEXT_MAX);
+                assert_eq!(
+                    window.text(from as u32),
+                    expected,
+                    "{count} bytes, from {from}"
+                );
+            }
+        }
+    }
 }

@@ -466,3 +466,23 @@ fn frames_longer_than_their_header_can_say() {
     less.push(0);
     assert_eq!(read(&less).0, Frame::Unreadable, "v6, cut short");
 }
+
+#[test]
+fn a_segment_is_bad_by_its_flags_and_length() {
+    for flags in 0..256 {
+        for len in [0, 1, 1_460] {
+            let segment = Segment {
+                flags,
+                len,
+                ..Segment::NONE
+            };
+            let has = |flag| flags & flag != 0;
+            let is_bad = has(flag::URG)
+                || has(flag::SYN)
+                    && (has(flag::FIN) || has(flag::RST) || has(flag::ACK) || len > 0)
+                || !has(flag::ACK) && (has(flag::FIN) || len > 0)
+                || has(flag::FIN) && has(flag::RST);
+            assert_eq!(segment.is_bad(), is_bad, "flags {flags:#x}, {len} bytes");
+        }
+    }
+}
