@@ -207,7 +207,8 @@ impl Reader<'_> {
                 }
             }
             let spelled = String::from_utf8(name).unwrap().to_lowercase();
-            let name = spelled.replace('_', "-");
+            // Some servers take any of these for a `-`.
+            let name = spelled.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
             let decides = [
                 self.credential.header,
                 "content-length",
