@@ -232,14 +232,7 @@ mod tests {
         let mut window = Window::new();
         for count in (0..=CAPACITY).rev() {
             window.fill(&[b'a'; CAPACITY][..count]);
-            for from in count.saturating_sub(70)..=count {
-                let expected = ((count - from) as u32).min(TEXT_MAX);
-                assert_eq!(
-                    window.text(from as u32),
-                    expected,
-                    "{count} bytes, from {from}"
-                );
-            }
+            assert_text_ends(&window, count);
         }
     }
 
@@ -250,14 +243,19 @@ mod tests {
             window.fill(&[b'a'; CAPACITY]);
             // What is copied to a window leaves what lies behind as it was.
             window.seal(count as u32);
-            for from in count.saturating_sub(70)..=count {
-                let expected = ((count - from) as u32).min(TEXT_MAX);
-                assert_eq!(
-                    window.text(from as u32),
-                    expected,
-                    "{count} bytes, from {from}"
-                );
-            }
+            assert_text_ends(&window, count);
+        }
+    }
+
+    /// All of the `count` bytes are text, and nothing behind them.
+    fn assert_text_ends(window: &Window, count: usize) {
+        for from in count.saturating_sub(70)..=count {
+            let expected = ((count - from) as u32).min(TEXT_MAX);
+            assert_eq!(
+                window.text(from as u32),
+                expected,
+                "{count} bytes, from {from}"
+            );
         }
     }
 }
