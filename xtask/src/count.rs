@@ -13,7 +13,7 @@ use crate::{
 /// The newest of the kernels that Debian has.
 const KERNEL: &str = "linux-image-6.12-cloud-amd64";
 
-const INIT: &str = include_str!("kernels/count.sh");
+const INIT: &str = include_str!("count/init.sh");
 
 pub(crate) fn count() -> Result<()> {
     setup::ensure()?;

@@ -24,7 +24,7 @@ const KERNELS: [(&str, &str); 2] = [
 /// What `lo` needs for a classifier before tcx, and what lists connections; in this order of names.
 const MODULES: [&str; 4] = ["cls_bpf", "inet_diag", "sch_ingress", "tcp_diag"];
 
-/// The machine's first process, and what it runs besides the tests.
+/// What the machine's first process does, and what it runs besides the tests.
 const INIT: &str = include_str!("kernels/init.sh");
 const AGENT: &str = include_str!("kernels/agent.sh");
 

@@ -17,6 +17,9 @@ use crate::process;
 /// What has no libraries around it is built for this target, and linked statically.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// How the first process begins.
+const START: &str = include_str!("machine/start.sh");
+
 /// What may take that long is broken, in seconds.
 const PATIENCE: &str = "900";
 
@@ -34,7 +37,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<(Command, PathBuf)> {
 
 /// What there is in a machine, besides a shell.
 pub(crate) struct Contents<'a> {
-    /// The first process, a script.
+    /// What the first process does once all is mounted, a script.
     pub(crate) init: &'a str,
     /// Programs, by their names in `/bin`.
     pub(crate) programs: &'a [(&'a str, &'a Path)],
@@ -147,7 +150,7 @@ impl Kernel {
         for (path, script) in contents.scripts {
             fs::write(root.join(path), script)?;
         }
-        fs::write(root.join("init"), contents.init)?;
+        fs::write(root.join("init"), [START, contents.init].concat())?;
         fs::set_permissions(root.join("init"), Permissions::from_mode(0o755))?;
 
         let archive = beside(&self.root, ".cpio");
