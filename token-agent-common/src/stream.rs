@@ -23,6 +23,8 @@ pub use reader::{PIECES, Piece, Read, Reader, Turn};
 pub use tokens::Tokens;
 pub use witness::{Answer, Change, Seen, Witness};
 
+use core::mem::offset_of;
+
 use bytemuck::{Pod, Zeroable};
 
 /// What is kept of one connection: an element of the array of connections.
@@ -32,10 +34,10 @@ use bytemuck::{Pod, Zeroable};
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct Slot {
-    /// Who is changing `connection`; 0 if nobody is.
-    pub mark: u64,
     /// What is known of it.
     pub connection: Connection,
+    /// Who is changing `connection`; 0 if nobody is.
+    pub mark: u64,
     /// What was seen of its server; changed word by word, without the mark.
     pub witness: Witness,
 }
@@ -65,6 +67,10 @@ impl Slot {
 
 const _: () = {
     assert!(size_of::<Slot>() == 192);
+    // Three lines of a cache, of which the witness looks at the first and the last one.
+    assert!(offset_of!(Slot, connection) == 0);
+    assert!(connection::LINE * 8 == 64);
+    assert!(offset_of!(Slot, mark) > 128);
     assert!(size_of::<Offers>() == 48);
     assert!(size_of::<Buffer>() == 4_672);
     assert!(size_of::<Page>() == 2_624);

@@ -59,17 +59,17 @@ pub(crate) const fn set_unaligned<const N: usize>(words: &mut [u64; N], at: u32,
     unsafe { word.write_unaligned(value.to_le()) }
 }
 
-/// Copies a value that is a number of words, one after the other.
+/// Copies a value that is a number of words, one after the other, from the word `first` on.
 ///
 /// Volatile, so that the compiler does not load more of them ahead than there are registers for: in the
 /// kernel they would go through the stack, which is small.
 #[inline(always)]
 #[expect(unsafe_code, reason = "safe Rust has no volatile access")]
-pub(crate) fn copy<T>(from: &T, to: &mut T) {
+pub(crate) fn copy<T>(from: &T, to: &mut T, first: usize) {
     const { assert!(size_of::<T>().is_multiple_of(8) && align_of::<T>() == 8) };
     let from = core::ptr::from_ref(from).cast::<u64>();
     let to = core::ptr::from_mut(to).cast::<u64>();
-    let mut i = 0;
+    let mut i = first;
     while i < size_of::<T>() / 8 {
         // SAFETY: both are that many words, and aligned as words are.
         unsafe { to.add(i).write_volatile(from.add(i).read_volatile()) };

@@ -6,7 +6,7 @@
 use core::hint::black_box;
 
 use aya_ebpf::{
-    bindings::{BPF_ANY, BPF_NOEXIST, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    bindings::{BPF_ANY, BPF_F_MMAPABLE, BPF_NOEXIST, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf, Stack},
     macros::btf_map,
 };
@@ -92,8 +92,11 @@ static FLOWS: HashMap<FlowKey, u32, 1> = HashMap::new();
 #[btf_map]
 static RECENT: Array<u32, { abi::RECENT as usize }> = Array::new();
 
+/// A map that could be mapped begins a page, and so a line of the cache. (Nobody maps it.)
+const MAPPABLE: usize = BPF_F_MMAPABLE as usize;
+
 #[btf_map]
-static SLOTS: Array<Slot, 1> = Array::new();
+static SLOTS: Array<Slot, 1, MAPPABLE> = Array::new();
 
 /// Slots that were given back.
 #[btf_map]

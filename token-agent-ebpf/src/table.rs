@@ -193,7 +193,7 @@ pub(crate) fn put(scratch: &Scratch) -> bool {
     if is_ours {
         // SAFETY: a slot is a map's value, and the mark is ours.
         let slot = unsafe { &mut *slot };
-        slot.connection.copy_from(&scratch.work.connection);
+        slot.connection.follow(&scratch.work.connection);
         if scratch.work.asks != 0 {
             // Who witnesses a packet at this very moment may undo it. Then the answer is not
             // known, and nothing is allowed on its account.

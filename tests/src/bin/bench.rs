@@ -37,6 +37,9 @@ struct Options {
     /// How many requests of live traffic are averaged over, in thousands
     #[arg(long, default_value_t = 1_000)]
     thousands: u32,
+    /// Only that live traffic whose name has this in it
+    #[arg(long, default_value = "")]
+    only: String,
     /// How many pairs of runs there are, guarded and unguarded
     #[arg(long, default_value_t = 7)]
     pairs: usize,
@@ -59,7 +62,7 @@ fn main() -> Result<()> {
         packets::measure_all(options.runs, options.rounds)?;
     }
     if wants(What::Live) {
-        live::measure_all(u64::from(options.thousands) * 1_000)?;
+        live::measure_all(u64::from(options.thousands) * 1_000, &options.only)?;
     }
     if wants(What::Throughput) {
         throughput::measure_all(options.pairs)?;

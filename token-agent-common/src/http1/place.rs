@@ -196,7 +196,7 @@ impl Head {
     /// Becomes what `other` is, all of it.
     #[inline(always)]
     pub fn restore(&mut self, other: &Self) {
-        words::copy(other, self);
+        words::copy(other, self, 0);
     }
 
     /// Goes on behind a request that was told: to its body, or to the next request.

@@ -8,6 +8,8 @@ mod arrival;
 mod idle;
 mod look;
 
+use core::mem::offset_of;
+
 pub use arrival::{Arrival, Plan};
 use bytemuck::{Pod, Zeroable};
 use idle::IDLE_CLOSED;
@@ -62,42 +64,53 @@ pub(super) mod flag {
 pub(super) const APART: i64 = 1 << 16;
 
 /// What is known of one connection.
+///
+/// In the order of how often it changes: the processors of a client and of its server hand a line of their
+/// caches to each other each time that one of them writes what the other one reads.
 #[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
 #[repr(C)]
 pub struct Connection {
+    // A line that hardly ever changes.
     /// Whose it is; zero if it is nobody's.
     pub key: FlowKey,
-    /// Up to here every byte has passed.
-    next: u64,
-    /// Where the parser stands at `next`.
-    place: Place,
-    /// Deciding bytes from here on, up to `unkept_until`, passed and were not kept.
-    unkept_from: u64,
-    unkept_until: u64,
-    /// Up to here the server must have acknowledged, in time after `due_since`.
-    due: u64,
-    /// Where the last head ended.
-    head_end: u64,
-    /// Where the client's stream ends, if it has.
-    fin: u64,
-    due_since: u32,
-    /// When the last head passed.
-    head_since: u32,
     isn: Pair,
-    state: u32,
-    flags: u32,
+    /// Which use of this memory it is.
+    pub generation: u32,
+    /// The number of its [`Buffer`](super::Buffer) plus one; 0 if it has none.
+    pub buffer: u32,
     /// Why it is dead: a [`Reason`] as a number.
     fault: u32,
     /// How many repetitions of bytes that were not kept were dropped.
     repetitions: u32,
+
+    // A line that changes with each request, and that the witness does not look at.
+    /// Up to here every byte has passed.
+    next: u64,
+    /// Where the parser stands at `next`.
+    place: Place,
+    /// Up to here the server must have acknowledged, in time after `due_since`.
+    due: u64,
+    /// Where the last head ended.
+    head_end: u64,
+    due_since: u32,
+    /// When the last head passed.
+    head_since: u32,
     /// When a packet was last seen, in [`ticks`].
     used: u32,
-    /// The number of its [`Buffer`](super::Buffer) plus one; 0 if it has none.
-    pub buffer: u32,
-    /// Which use of this memory it is.
-    pub generation: u32,
     reserved: u32,
+    /// Deciding bytes from here on, up to `unkept_until`, passed and were not kept.
+    unkept_from: u64,
+
+    // The beginning of the line with the mark and the witness, which either side needs to itself anyway.
+    unkept_until: u64,
+    /// Where the client's stream ends, if it has.
+    fin: u64,
+    state: u32,
+    flags: u32,
 }
+
+/// Where what changes often begins, in words.
+pub(super) const LINE: usize = offset_of!(Connection, next) / 8;
 
 impl Connection {
     /// Nobody's.
@@ -167,7 +180,21 @@ impl Connection {
     /// Becomes what `other` is, all of it.
     #[inline(always)]
     pub fn copy_from(&mut self, other: &Self) {
-        words::copy(other, self);
+        words::copy(other, self, 0);
+    }
+
+    /// The same, where `other` is this connection as it goes on.
+    #[inline(always)]
+    pub fn follow(&mut self, other: &Self) {
+        if (self.generation, self.buffer) != (other.generation, other.buffer) {
+            self.generation = other.generation;
+            self.buffer = other.buffer;
+        }
+        if (self.fault, self.repetitions) != (other.fault, other.repetitions) {
+            self.fault = other.fault;
+            self.repetitions = other.repetitions;
+        }
+        words::copy(other, self, LINE);
     }
 
     /// It is nobody's from now on; its memory is used again.

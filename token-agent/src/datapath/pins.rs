@@ -6,7 +6,7 @@
 //! | `links/<ifindex>-tcx`          | its tcx link, at ingress |
 //! | `links/<ifindex>-clsact`       | the program behind its clsact filter, which is no link: a note that the filter is ours, if it is there |
 //! | `links/<ifindex>-clsact-qdisc` | a note that the clsact qdisc was added for our filters |
-//! | `flows-2`, `slots-2`, …        | the tables of connections; the number is that of their entries' layout |
+//! | `flows-3`, `slots-3`, …        | the tables of connections; the number is that of their entries' layout |
 //!
 //! A link or filter of the guard at egress has `-egress` behind its name; one of the witness
 //! `-witness`, or `-witness-ingress` where it is there.
@@ -98,7 +98,7 @@ pub(super) struct Pins {
 
 impl Pins {
     /// Counted up when what stands in the tables of connections means something else than before.
-    const LAYOUT: u32 = 2;
+    const LAYOUT: u32 = 3;
 
     pub(super) fn new(root: &Path) -> Self {
         Self { root: root.into() }

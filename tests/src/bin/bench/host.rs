@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use nix::net::if_::if_nametoindex;
+use nix::{
+    net::if_::if_nametoindex,
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    unistd::Pid,
+};
 use token_agent_tests::{
     bpf::{Link, Program, Spot, plain},
     host::{Agent, Namespace, Pair, run},
@@ -96,6 +100,22 @@ impl Programs {
             _links: links,
         })
     }
+}
+
+/// Has what `start` starts run on this processor alone, if one is named.
+pub(crate) fn on<T>(processor: Option<usize>, start: impl FnOnce() -> Result<T>) -> Result<T> {
+    let Some(processor) = processor else {
+        return start();
+    };
+    // What is started inherits it.
+    let own = Pid::from_raw(0);
+    let before = sched_getaffinity(own)?;
+    let mut only = CpuSet::new();
+    only.set(processor)?;
+    sched_setaffinity(own, &only)?;
+    let started = start();
+    sched_setaffinity(own, &before)?;
+    started
 }
 
 /// Loses one packet of a hundred on their way from the client.

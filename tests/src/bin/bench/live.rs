@@ -1,6 +1,8 @@
 //! Packets of live traffic, by the kernel's statistics of programs, compared with empty programs
 //! in the same places.
 
+use std::{fmt, num::NonZero, thread};
+
 use anyhow::Result;
 use token_agent_tests::{
     bpf::{Counting, Spent},
@@ -19,41 +21,64 @@ struct Traffic {
     what: &'static str,
     is_request: bool,
     is_cut: bool,
+    /// The processors of the client and of the server, if it matters which they are.
+    places: Option<[usize; 2]>,
     make: fn(&Scene<'_>) -> Result<()>,
 }
 
-const ALL: [Traffic; 5] = [
+const ALL: [Traffic; 6] = [
     Traffic {
-        what: "allowed requests",
+        what: "allowed, on one CPU",
         is_request: true,
         is_cut: false,
-        make: |scene| wrk::ask(scene.pair, scene.good, 2, 16).map(drop),
+        places: Some([0, 0]),
+        make: |scene| wrk::ask(scene.pair, scene.good, 1, 16).map(drop),
+    },
+    Traffic {
+        what: "allowed, between two",
+        is_request: true,
+        is_cut: false,
+        places: Some([0, 1]),
+        make: |scene| wrk::ask(scene.pair, scene.good, 1, 16).map(drop),
     },
     Traffic {
         what: "denied requests",
         is_request: true,
         is_cut: false,
+        places: None,
         make: |scene| scene.send(scene.revoked, 100_000),
     },
     Traffic {
         what: "acknowledgments",
         is_request: false,
         is_cut: true,
+        places: None,
         make: |scene| bulk::download(scene.pair, scene.good, 1 << 28),
     },
     Traffic {
         what: "bodies, 1,448 bytes",
         is_request: false,
         is_cut: true,
+        places: None,
         make: |scene| bulk::upload(scene.pair, scene.good, 1 << 28).map(drop),
     },
     Traffic {
         what: "bodies, aggregated",
         is_request: false,
         is_cut: false,
+        places: None,
         make: |scene| bulk::upload(scene.pair, scene.good, 1 << 30).map(drop),
     },
 ];
+
+impl Traffic {
+    /// Whether the machine has the processors.
+    fn is_possible(&self) -> bool {
+        let count = thread::available_parallelism().map_or(1, NonZero::get);
+        self.places
+            .is_none_or(|places| places.iter().all(|place| *place < count))
+    }
+}
 
 /// Hosts, programs, tokens.
 struct Scene<'a> {
@@ -64,35 +89,62 @@ struct Scene<'a> {
     is_guarded: bool,
 }
 
-/// What both programs of a scene took.
-#[derive(Clone, Copy, Default)]
-struct Both {
-    guard: Spent,
-    witness: Spent,
+/// What both programs of a scene took, each time that traffic was made.
+#[derive(Default)]
+struct Samples {
+    guard: Vec<Spent>,
+    witness: Vec<Spent>,
+}
+
+/// Nanoseconds a packet, of several samples.
+#[derive(Clone, Copy)]
+struct Summary {
+    median: f64,
+    least: f64,
+}
+
+impl Summary {
+    fn of(samples: &[Spent]) -> Self {
+        let mut each: Vec<_> = samples.iter().map(|spent| spent.each()).collect();
+        each.sort_by(f64::total_cmp);
+        Self {
+            median: each[each.len() / 2],
+            least: each[0],
+        }
+    }
+
+    /// What is more than an empty program takes.
+    fn over(self, empty: Self) -> Self {
+        Self {
+            median: self.median - empty.median,
+            least: self.least - empty.least,
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{:.0} ({:.0})", self.median, self.least))
+    }
 }
 
 impl Scene<'_> {
-    fn spent(&self) -> Result<Both> {
-        Ok(Both {
-            guard: self.programs.guard.spent()?,
-            witness: self.programs.witness.spent()?,
-        })
-    }
-
     /// Makes traffic until so many packets have passed the guard.
-    fn measure(&self, traffic: &Traffic, packets: u64) -> Result<Both> {
-        let before = self.spent()?;
-        loop {
-            (traffic.make)(self)?;
-            let now = self.spent()?;
-            let both = Both {
-                guard: now.guard.since(before.guard),
-                witness: now.witness.since(before.witness),
-            };
-            if both.guard.runs >= packets {
-                return Ok(both);
-            }
+    fn measure(&self, traffic: &Traffic, packets: u64) -> Result<Samples> {
+        let client = traffic.places.map(|[client, _]| client);
+        let mut samples = Samples::default();
+        let mut runs = 0;
+        while runs < packets {
+            let before = (self.programs.guard.spent()?, self.programs.witness.spent()?);
+            host::on(client, || (traffic.make)(self))?;
+            let guard = self.programs.guard.spent()?.since(before.0);
+            runs += guard.runs;
+            samples.guard.push(guard);
+            samples
+                .witness
+                .push(self.programs.witness.spent()?.since(before.1));
         }
+        Ok(samples)
     }
 
     /// Sends a request again and again, on one connection, and does not mind what is answered.
@@ -113,19 +165,21 @@ impl Scene<'_> {
 /// Of what is no request so many times less is measured: a connection that is busy one way has few packets the other.
 const LESS: u64 = 10;
 
-/// Measures every kind of traffic on both hooks, requests over so many packets.
-pub(crate) fn measure_all(requests: u64) -> Result<()> {
+/// Measures every kind of traffic on both hooks whose name has `only` in it, requests over so many packets.
+pub(crate) fn measure_all(requests: u64, only: &str) -> Result<()> {
     println!(
-        "live traffic: nanoseconds a packet by the kernel's statistics, {requests} requests and more, and a tenth of other packets,\n\
-         over what an empty program in the same place takes; the witness sees what the server answers\n"
+        "live traffic: nanoseconds a packet by the kernel's statistics, median (minimum) of samples, {requests} requests and\n\
+         more, and a tenth of other packets; over what an empty program in the same place takes, which is told behind it;\n\
+         the witness sees what the server answers\n"
     );
     println!(
-        "{:<24}{:>12}{:>12}{:>12}{:>12}",
-        "", "guard", "(empty)", "witness", "(empty)"
+        "{:<24}{:>14}{:>12}{:>14}{:>12}",
+        "", "guard", "empty", "witness", "empty"
     );
     for hook in Hook::ALL {
         println!("{}", hook.name());
-        for traffic in &ALL {
+        let wanted = |traffic: &&Traffic| traffic.is_possible() && traffic.what.contains(only);
+        for traffic in ALL.iter().filter(wanted) {
             let packets = if traffic.is_request {
                 requests
             } else {
@@ -133,18 +187,15 @@ pub(crate) fn measure_all(requests: u64) -> Result<()> {
             };
             let guarded = with_guard(hook, traffic, packets)?;
             let empty = without(hook, traffic, packets)?;
-            let row = |spent: Spent, empty: Spent| {
-                format!(
-                    "{:>12.0}{:>12}",
-                    spent.each() - empty.each(),
-                    format!("({:.0})", empty.each())
-                )
+            let row = |spent: &[Spent], empty: &[Spent]| {
+                let empty = Summary::of(empty);
+                format!("{:>14}{:>12}", Summary::of(spent).over(empty), empty)
             };
             println!(
                 "  {:<22}{}{}",
                 traffic.what,
-                row(guarded.guard, empty.guard),
-                row(guarded.witness, empty.witness),
+                row(&guarded.guard, &empty.guard),
+                row(&guarded.witness, &empty.witness),
             );
         }
     }
@@ -152,10 +203,9 @@ pub(crate) fn measure_all(requests: u64) -> Result<()> {
     Ok(())
 }
 
-fn with_guard(hook: Hook, traffic: &Traffic, packets: u64) -> Result<Both> {
+fn with_guard(hook: Hook, traffic: &Traffic, packets: u64) -> Result<Samples> {
     let pair = prepare(traffic)?;
-    let _nginx = Nginx::silent(&pair.server, &[&format!("{ADDRESS}:{SMALL}")])?;
-    bulk::serve(&pair)?;
+    let _nginx = serve(&pair, traffic)?;
     let agent = host::guard(&pair, hook)?;
     let (_, good) = agent.issue(&[])?;
     let (id, revoked) = agent.issue(&[])?;
@@ -172,10 +222,9 @@ fn with_guard(hook: Hook, traffic: &Traffic, packets: u64) -> Result<Both> {
 }
 
 /// The same packets, and empty programs.
-fn without(hook: Hook, traffic: &Traffic, packets: u64) -> Result<Both> {
+fn without(hook: Hook, traffic: &Traffic, packets: u64) -> Result<Samples> {
     let pair = prepare(traffic)?;
-    let _nginx = Nginx::silent(&pair.server, &[&format!("{ADDRESS}:{SMALL}")])?;
-    bulk::serve(&pair)?;
+    let _nginx = serve(&pair, traffic)?;
     let token = format!("tka_{}", "x".repeat(48));
     let scene = Scene {
         pair: &pair,
@@ -186,6 +235,14 @@ fn without(hook: Hook, traffic: &Traffic, packets: u64) -> Result<Both> {
     };
     let _counting = Counting::start()?;
     scene.measure(traffic, packets)
+}
+
+fn serve(pair: &Pair, traffic: &Traffic) -> Result<Nginx> {
+    bulk::serve(pair)?;
+    let server = traffic.places.map(|[_, server]| server);
+    host::on(server, || {
+        Nginx::silent(&pair.server, &[&format!("{ADDRESS}:{SMALL}")])
+    })
 }
 
 fn prepare(traffic: &Traffic) -> Result<Pair> {
