@@ -12,7 +12,7 @@ mod report;
 pub use address::Address;
 pub use flow::{FlowKey, Question, RECENT, Standing};
 pub use listen::{ListenKey, Match, Ports};
-pub use policy::{AudienceKey, Mode, ServicePolicy, Settings, ZONES};
+pub use policy::{AudienceKey, Facing, INTERFACES, Mode, ServicePolicy, Settings};
 pub use report::{Denial, Reporting, Usage, WAKE_INTERVAL, counter_index, counters};
 
 use crate::verdict::TokenEntry;

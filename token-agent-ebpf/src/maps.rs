@@ -12,7 +12,7 @@ use aya_ebpf::{
 };
 use token_agent_common::{
     abi::{
-        self, Address, AudienceKey, Denial, FlowKey, ListenKey, Ports, Question, Reporting,
+        self, Address, AudienceKey, Denial, Facing, FlowKey, ListenKey, Ports, Question, Reporting,
         ServicePolicy, Settings, Usage, WAKE_INTERVAL,
     },
     digest::Digest,
@@ -125,13 +125,9 @@ static USAGE: Array<u64, { Usage::COUNT as usize }> = Array::new();
 #[btf_map]
 static OFFERS: LruHashMap<FlowKey, Offers, 1> = LruHashMap::new();
 
-/// The interfaces that face a service.
+/// From the index of an interface to whom it faces: a [`Facing`] as a number.
 #[btf_map]
-static ZONES: HashMap<u32, u8, { abi::ZONES as usize }> = HashMap::new();
-
-/// The interfaces that face clients.
-#[btf_map]
-static OUTSIDES: HashMap<u32, u8, { abi::ZONES as usize }> = HashMap::new();
+static INTERFACES: HashMap<u32, u32, { abi::INTERFACES as usize }> = HashMap::new();
 
 /// How many connections a source has.
 #[btf_map]
@@ -400,15 +396,20 @@ pub(crate) fn leave_source(source: &Address) {
 /// Whether the interface faces a service.
 #[inline(always)]
 pub(crate) fn faces_service(settings: &Settings, interface: u32) -> bool {
-    // SAFETY: only whether it is there is used.
-    settings.is_zoned() && unsafe { ZONES.get(interface).is_some() }
+    settings.is_zoned() && faces(interface, Facing::Service)
 }
 
 /// Whether the interface faces clients.
 #[inline(always)]
 pub(crate) fn faces_clients(interface: u32) -> bool {
-    // SAFETY: only whether it is there is used.
-    unsafe { OUTSIDES.get(interface).is_some() }
+    faces(interface, Facing::Clients)
+}
+
+#[inline(always)]
+fn faces(interface: u32, whom: Facing) -> bool {
+    // SAFETY: the value is copied at once.
+    let known = unsafe { INTERFACES.get(interface).copied() };
+    known == Some(whom as u32)
 }
 
 /// Which connections may have the same addresses as this one and be others: those of another zone.

@@ -114,16 +114,27 @@ fn offered(scratch: &mut Scratch) -> Action {
     }
     offers.add(pair, ticks(clock::now()));
     maps::offer(key, offers);
-    // If the connection began meanwhile with this one or one near it, what was withdrawn then is there again.
+    // The connection may have begun meanwhile. If it did with this pair or one near it, what was withdrawn then is there
+    // again; if with another, it did not know of this one.
     if let Some(slot) = maps::slot(maps::flow(key)) {
-        // SAFETY: a slot is a map's value; an offer too few is made again.
+        let now = clock::now();
+        let Some(held) = Held::take(slot, now) else {
+            return Action::Drop;
+        };
+        // SAFETY: a slot is a map's value, and the mark is ours.
         let Slot {
             connection,
             witness,
             ..
-        } = unsafe { &*slot };
-        let is_near = connection.is_near(pair, &witness.seen(), ticks(clock::now()));
-        if connection.key == *key && (is_near || connection.has_begun_with(pair)) {
+        } = unsafe { &mut *held.slot };
+        let is_ours = connection.key == *key;
+        let is_near = is_ours && connection.is_near(pair, &witness.seen(), ticks(now));
+        let is_known = is_ours && connection.has_begun_with(pair);
+        if is_ours {
+            connection.note_offer(pair);
+        }
+        held.give();
+        if is_near || is_known {
             maps::withdraw(key, offers);
         }
     }

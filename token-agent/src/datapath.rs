@@ -26,7 +26,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 use token_agent_common::{
-    abi::{Mode, Standing},
+    abi::{self, Mode, Standing},
     digest::Digest,
     reason::Reason,
     verdict::{Audience, TokenEntry},
@@ -185,11 +185,12 @@ impl Datapath {
         let pins = directory.pins.clone();
         // Before anything is attached: what a connection is called must not change under way.
         for device in device::list().map_err(DatapathError::Interfaces)? {
-            match config.datapath.interfaces.facing(&device.name) {
-                Some(Facing::Service) => self.maps.put_zone(device.index)?,
-                Some(Facing::Client) => self.maps.put_outside(device.index)?,
-                None => {}
-            }
+            let facing = match config.datapath.interfaces.facing(&device.name) {
+                Some(Facing::Service) => abi::Facing::Service,
+                Some(Facing::Client) => abi::Facing::Clients,
+                None => continue,
+            };
+            self.maps.put_interface(device.index, facing)?;
         }
         let attached = attach::attach(&mut self.object, config, &pins)?;
         let interfaces = attached.interfaces.clone();

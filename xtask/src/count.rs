@@ -6,7 +6,7 @@
 use anyhow::{Result, ensure};
 
 use crate::{
-    machine::{self, Contents, Kernel},
+    machine::{Contents, Kernel},
     process, setup,
 };
 
@@ -18,12 +18,11 @@ const INIT: &str = include_str!("count/init.sh");
 pub(crate) fn count() -> Result<()> {
     setup::ensure()?;
     setup::ensure_emulator()?;
-    let (mut cargo, built) =
-        machine::cargo(&["build", "--release", "--package", "token-agent-tests"])?;
-    process::run(cargo.args(["--bin", "bench"]))?;
+    let package = ["build", "--release", "--package", "token-agent-tests"];
+    process::run(process::cargo().args(package).args(["--bin", "bench"]))?;
     let contents = Contents {
         init: INIT,
-        programs: &[("bench", &built.join("release/bench"))],
+        programs: &[("bench", &process::built("release", "bench")?)],
         modules: &[],
         scripts: &[],
     };

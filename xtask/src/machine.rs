@@ -14,32 +14,17 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::process;
 
-/// What has no libraries around it is built for this target, and linked statically.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-
 /// How the first process begins.
 const START: &str = include_str!("machine/start.sh");
 
 /// What may take that long is broken, in seconds.
-const PATIENCE: &str = "900";
-
-/// A cargo that builds for the machines, with these arguments; and where it puts what it builds.
-pub(crate) fn cargo(arguments: &[&str]) -> Result<(Command, PathBuf)> {
-    let target = directory("static")?;
-    let mut cargo = process::cargo();
-    cargo
-        .args(arguments)
-        .args(["--target", TARGET, "--target-dir"])
-        .arg(&target)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static");
-    Ok((cargo, target.join(TARGET)))
-}
+const PATIENCE: &str = "2700";
 
 /// What there is in a machine, besides a shell.
 pub(crate) struct Contents<'a> {
     /// What the first process does once all is mounted, a script.
     pub(crate) init: &'a str,
-    /// Programs, by their names in `/bin`.
+    /// Programs, by their names in `/bin`; what libraries they need is put in, too.
     pub(crate) programs: &'a [(&'a str, &'a Path)],
     /// Modules of the kernel, in `/modules`.
     pub(crate) modules: &'a [&'a str],
@@ -136,6 +121,11 @@ impl Kernel {
                     .arg("-o")
                     .args([to.as_path(), program]),
             )?;
+            for library in libraries(program)? {
+                let to = root.join(library.strip_prefix("/")?);
+                fs::create_dir_all(to.parent().unwrap_or(&root))?;
+                fs::copy(&library, &to).with_context(|| library.display().to_string())?;
+            }
         }
         for name in contents.modules {
             let module = self.find(&format!("{name}.ko"))?;
@@ -176,6 +166,16 @@ impl Kernel {
             _ => bail!("not one {name}* in {}", self.root.display()),
         }
     }
+}
+
+/// The libraries that a program is linked with, and what links it, by their paths.
+fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+    let told = process::output(Command::new("ldd").arg(program))?;
+    let paths = told
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+        .map(PathBuf::from);
+    Ok(paths.collect())
 }
 
 /// A directory of that name beside what cargo builds.

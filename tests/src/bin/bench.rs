@@ -19,6 +19,8 @@ mod throughput;
 #[path = "bench/wrk.rs"]
 mod wrk;
 
+use std::fs;
+
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 
@@ -57,6 +59,7 @@ enum What {
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    println!("{}\n", machine());
     let wants = |what| options.what.is_empty() || options.what.contains(&what);
     if wants(What::Packets) {
         packets::measure_all(options.runs, options.rounds)?;
@@ -68,4 +71,25 @@ fn main() -> Result<()> {
         throughput::measure_all(options.pairs)?;
     }
     Ok(())
+}
+
+/// On what this runs: without that no figure means anything.
+fn machine() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let processors = read("/proc/cpuinfo");
+    let first = |name: &str| {
+        let of = |line: &str| Some(line.split_once(':')?.1.trim().to_owned());
+        let mut lines = processors
+            .lines()
+            .filter(|line| line.split('\t').next() == Some(name));
+        lines.next().and_then(of).unwrap_or_else(|| "?".into())
+    };
+    format!(
+        "{}, family {}, model {}; Linux {}; returns: {}",
+        first("model name"),
+        first("cpu family"),
+        first("model"),
+        read("/proc/sys/kernel/osrelease").trim(),
+        read("/sys/devices/system/cpu/vulnerabilities/spec_rstack_overflow").trim(),
+    )
 }

@@ -4,8 +4,18 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{digest::KeyWords, http1::CredentialRule};
 
-/// How many interfaces may face a service.
-pub const ZONES: u32 = 4_096;
+/// Of how many interfaces it may be known whom they face.
+pub const INTERFACES: u32 = 4_096;
+
+/// Whom an interface faces.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
+pub enum Facing {
+    /// Clients come in by it.
+    Clients = 1,
+    /// Clients go out by it to a service.
+    Service = 2,
+}
 
 /// Whether a service's verdicts are carried out.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -117,7 +127,7 @@ impl Settings {
         }
     }
 
-    /// The same with interfaces that face a service: the map of zones tells which.
+    /// The same with interfaces that face a service: the map of interfaces tells which.
     #[must_use]
     pub const fn zoned(mut self) -> Self {
         self.is_zoned = 1;

@@ -10,8 +10,8 @@ use bytemuck::{Pod, Zeroable};
 use nix::errno::Errno;
 use token_agent_common::{
     abi::{
-        Address, AudienceKey, ListenKey, Match, Mode, Ports, Reporting, ServicePolicy, Settings,
-        counter_index, counters,
+        Address, AudienceKey, Facing, ListenKey, Match, Mode, Ports, Reporting, ServicePolicy,
+        Settings, counter_index, counters,
     },
     digest::{Digest, KeyWords},
     http1::{Charset, CredentialRule, option},
@@ -55,8 +55,7 @@ pub(super) struct Maps {
     /// How many connections one source may have.
     quota: u32,
     /// The interfaces that face a service.
-    zones: HashMap<MapData, u32, u8>,
-    outsides: HashMap<MapData, u32, u8>,
+    interfaces: HashMap<MapData, u32, u32>,
     is_zoned: bool,
     answers: bool,
     tokens_used: u32,
@@ -84,8 +83,7 @@ impl Maps {
             key: KeyWords::new(key.expose()),
             tai_offset: tai_offset(),
             quota: config.datapath.max_flows_per_source,
-            zones: take(object, "ZONES")?,
-            outsides: take(object, "OUTSIDES")?,
+            interfaces: take(object, "INTERFACES")?,
             is_zoned: false,
             answers: false,
             tokens_used: 0,
@@ -235,21 +233,20 @@ impl Maps {
         self.write_settings()
     }
 
-    /// Says that the interface faces a service.
-    pub(super) fn put_zone(&mut self, ifindex: u32) -> Result<(), DatapathError> {
-        self.zones.insert(ifindex, 1, 0).map_err(write("ZONES"))?;
-        if !self.is_zoned {
+    /// Says whom the interface faces.
+    pub(super) fn put_interface(
+        &mut self,
+        ifindex: u32,
+        facing: Facing,
+    ) -> Result<(), DatapathError> {
+        self.interfaces
+            .insert(ifindex, facing as u32, 0)
+            .map_err(write("INTERFACES"))?;
+        if facing == Facing::Service && !self.is_zoned {
             self.is_zoned = true;
             self.write_settings()?;
         }
         Ok(())
-    }
-
-    /// Says that the interface faces clients.
-    pub(super) fn put_outside(&mut self, ifindex: u32) -> Result<(), DatapathError> {
-        self.outsides
-            .insert(ifindex, 1, 0)
-            .map_err(write("OUTSIDES"))
     }
 
     fn write_policies(&mut self) -> Result<(), DatapathError> {

@@ -7,6 +7,7 @@ run() {
     shift
     if "$@"; then echo "== $what: passed"; else echo "== $what: failed"; fi
 }
-run programs programs --test-threads=2
+# shellcheck disable=SC2046 # each line is an argument
+run programs programs --test-threads=2 $(cat /filters)
 run agent sh -e /agent.sh
 poweroff -f
