@@ -215,14 +215,7 @@ mod tests {
                 bytes[CAPACITY / 2..].fill(0xff);
                 bytes[at] = stop;
                 window.fill(&bytes);
-                for from in at.saturating_sub(70)..=at {
-                    let expected = ((at - from) as u32).min(TEXT_MAX);
-                    assert_eq!(
-                        window.text(from as u32),
-                        expected,
-                        "{stop} at {at}, from {from}"
-                    );
-                }
+                assert_text_ends(&window, at);
             }
         }
     }
@@ -247,15 +240,13 @@ mod tests {
         }
     }
 
-    /// All of the `count` bytes are text, and nothing behind them.
-    fn assert_text_ends(window: &Window, count: usize) {
-        for from in count.saturating_sub(70)..=count {
-            let expected = ((count - from) as u32).min(TEXT_MAX);
-            assert_eq!(
-                window.text(from as u32),
-                expected,
-                "{count} bytes, from {from}"
-            );
+    /// Seen from anywhere before it, text ends at `end`.
+    #[track_caller]
+    fn assert_text_ends(window: &Window, end: usize) {
+        for from in end.saturating_sub(70)..=end {
+            let expected = ((end - from) as u32).min(TEXT_MAX);
+            let found = window.text(from as u32);
+            assert_eq!(found, expected, "{end} bytes, from {from}");
         }
     }
 }

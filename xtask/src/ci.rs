@@ -103,7 +103,7 @@ fn test_kernels() -> Result<()> {
         eprintln!("skipped: the kernels are Debian's, for x86-64");
         return Ok(());
     }
-    // All tests would take as long as everything else.
+    // All of them take many minutes on each.
     kernels::kernels(&kernels::Args {
         smoke: true,
         ..kernels::Args::default()

@@ -18,7 +18,7 @@ use crate::process;
 const START: &str = include_str!("machine/start.sh");
 
 /// What may take that long is broken, in seconds.
-const PATIENCE: &str = "2700";
+const PATIENCE: &str = "1800";
 
 /// What there is in a machine, besides a shell.
 pub(crate) struct Contents<'a> {

@@ -54,7 +54,7 @@ pub(super) struct Maps {
     tai_offset: i32,
     /// How many connections one source may have.
     quota: u32,
-    /// The interfaces that face a service.
+    /// Whom interfaces face.
     interfaces: HashMap<MapData, u32, u32>,
     is_zoned: bool,
     answers: bool,
