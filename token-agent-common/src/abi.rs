@@ -21,7 +21,7 @@ const _: () = {
     assert!(size_of::<TokenEntry>() == 32);
     assert!(size_of::<ListenKey>() == 24);
     assert!(size_of::<Ports>() == 56);
-    assert!(size_of::<ServicePolicy>() == 112);
+    assert!(size_of::<ServicePolicy>() == 176);
     assert!(size_of::<Settings>() == 64);
     assert!(size_of::<AudienceKey>() == 8);
     assert!(size_of::<FlowKey>() == 40);

@@ -53,6 +53,7 @@ pub use proxy::{PROXY_V1_MAX, PROXY_V2_MAX};
 use crate::{
     digest::{Digest, Hasher, KeyWords},
     name::Name,
+    opaque,
     reason::Reason,
     window::{Cursor, Input, Window},
 };
@@ -256,8 +257,8 @@ impl Packed {
 /// another way, finds what it has seen before and follows what comes next only once.
 #[inline(always)]
 fn seam(head: &mut Head, input: &mut Input<'_>) {
-    core::hint::black_box(head);
-    core::hint::black_box(&mut *input.cursor);
+    opaque::memory(head);
+    opaque::memory(input.cursor);
 }
 
 impl Head {
@@ -451,7 +452,11 @@ impl Head {
 
     #[inline(always)]
     const fn fault(&self) -> Option<Reason> {
-        if self.place.seen & seen::REFUSED != 0 {
+        const FAULTS: u32 =
+            seen::REFUSED | seen::SECOND_CREDENTIAL | seen::LONG_TOKEN | seen::BAD_TOKEN;
+        if self.place.seen & (FAULTS | seen::TOKEN) == seen::TOKEN {
+            None
+        } else if self.place.seen & seen::REFUSED != 0 {
             Some(Reason::UpgradeRefused)
         } else if self.place.seen & seen::SECOND_CREDENTIAL != 0 {
             Some(Reason::DuplicateCredential)
@@ -459,10 +464,8 @@ impl Head {
             Some(Reason::CredentialTooLong)
         } else if self.place.seen & seen::BAD_TOKEN != 0 {
             Some(Reason::MalformedToken)
-        } else if self.place.seen & seen::TOKEN == 0 {
-            Some(Reason::Missing)
         } else {
-            None
+            Some(Reason::Missing)
         }
     }
 }

@@ -9,12 +9,14 @@
 //! [`verdict`] decides; the outcome is a [`reason`]. [`abi`] is what the kernel
 //! and the agent pass to each other.
 #![no_std]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 pub mod abi;
 pub mod digest;
 pub mod guard;
 pub mod http1;
 pub mod name;
+pub mod opaque;
 pub mod packet;
 pub mod reason;
 pub mod stream;

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::swar;
+use crate::{opaque, swar};
 
 /// A lower-case name of at most 32 bytes: a header's, or an authentication scheme's.
 #[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
@@ -49,14 +49,14 @@ impl Name {
         self.len == 0
     }
 
-    /// Whether it is the first `len` (0 to 16) bytes of two words, which are letters, digits and `-`.
-    #[inline(always)]
-    pub(crate) fn is_start(&self, words: [u64; 2], len: u32) -> bool {
-        // The compiler would drop a mask it can prove needless; the kernel's verifier asks for it.
-        let count = core::hint::black_box(len);
-        let first = (words[0] | swar::LOWER) & swar::bytes_below(count, 0);
-        let second = (words[1] | swar::LOWER) & swar::bytes_below(count, 1);
-        self.has_len(len) && (self.words[0] ^ first) | (self.words[1] ^ second) == 0
+    /// Its length in bytes.
+    pub(crate) const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// One of its bytes, of which there are at most [`Name::MAX`].
+    pub(crate) const fn byte(&self, index: usize) -> u8 {
+        (self.words[index / 8] >> (index % 8 * 8)) as u8
     }
 
     /// Whether it has `len` bytes.
@@ -93,7 +93,7 @@ impl Name {
     #[inline(always)]
     pub(crate) fn append_two(&mut self, words: [u64; 2], count: u32) {
         // The compiler would drop a mask it can prove needless; the kernel's verifier asks for it.
-        let count = core::hint::black_box(count);
+        let count = opaque::word(count);
         let first = words[0] & swar::bytes_below(count, 0);
         let second = words[1] & swar::bytes_below(count, 1);
         let index = (self.len >> 3) as usize;

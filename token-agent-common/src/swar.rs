@@ -1,8 +1,9 @@
 //! Eight bytes at a time: byte classes found with plain 64-bit arithmetic.
 //!
 //! Every function takes a little-endian word (the first byte in the lowest
-//! bits) and returns a mask with the top bit of each matching byte set. All
-//! are exact for every byte value: no carry crosses a byte.
+//! bits) and returns a mask with the top bit of each matching byte set. A class
+//! is exact up to the first byte that is not of it, and behind that its bits are unspecified:
+//! that is all it takes to count a run, and saves to keep carries from crossing bytes.
 //! (Method: H. S. Warren, "Hacker's Delight", 2nd ed., chapter 6.)
 
 use crate::words;
@@ -14,45 +15,61 @@ const LOW7: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 /// Sets bit 5 of every byte: lower case for letters, no change for digits and `-`.
 pub(crate) const LOWER: u64 = 0x2020_2020_2020_2020;
 
-/// Of bytes below 0x80 those below `bound` (1 to 0x80); other bits are unspecified.
+/// Bytes below `bound` (1 to 0x80), up to the first byte of 0x80 or more; its own bit and others are unspecified.
 ///
 /// Of two of these with different bounds, the exclusive or has the bytes between them. A
 /// difference, since BPF would copy the word first to add to it.
 #[inline(always)]
 const fn below(word: u64, bound: u8) -> u64 {
-    (0x7f + bound as u64) * ONES - (word & LOW7)
+    ((0x7f + bound as u64) * ONES).wrapping_sub(word)
 }
 
-/// Bytes equal to `byte`.
+/// Bytes equal to `byte`, exact for all of the word.
 #[inline(always)]
 pub(crate) const fn equal(word: u64, byte: u8) -> u64 {
     let difference = word ^ (byte as u64 * ONES);
     !(((difference & LOW7) + LOW7) | difference) & HIGH
 }
 
-/// Of bytes below 0x80 those from `low` to `high`, both included; other bits are unspecified.
+/// Bytes from `low` to `high`, both included, up to the first byte of 0x80 or more; its own bit and others are unspecified.
 #[inline(always)]
 const fn between(word: u64, low: u8, high: u8) -> u64 {
     below(word, low) ^ below(word, high + 1)
 }
 
-/// Letters, digits and `-`: what nearly every method and header name is made of.
+/// ASCII letters.
+#[inline(always)]
+const fn letter(word: u64) -> u64 {
+    between(word | LOWER, b'a', b'z')
+}
+
+/// Upper-case letters: what nearly every method is made of.
+#[inline(always)]
+pub(crate) const fn upper(word: u64) -> u64 {
+    between(word, b'A', b'Z') & !word & HIGH
+}
+
+/// Letters and `-`: what most header names are made of.
 #[inline(always)]
 pub(crate) const fn common_name(word: u64) -> u64 {
-    (between(word | LOWER, b'a', b'z') | between(word, b'0', b'9') | between(word, b'-', b'-'))
-        & !word
-        & HIGH
+    (letter(word) ^ between(word, b'-', b'-')) & !word & HIGH
+}
+
+/// Letters, digits and `-`: what nearly every header name and scheme is made of.
+#[inline(always)]
+pub(crate) const fn plain_name(word: u64) -> u64 {
+    (letter(word) ^ between(word, b'0', b'9') ^ between(word, b'-', b'-')) & !word & HIGH
 }
 
 /// The characters of a b64token before its padding (RFC 6750, section 2.1).
 #[inline(always)]
 pub(crate) const fn b64token(word: u64) -> u64 {
     // '-' '.' '/' and the digits are neighbours.
-    (between(word | LOWER, b'a', b'z')
-        | between(word, b'-', b'9')
-        | between(word, b'+', b'+')
-        | between(word, b'_', b'_')
-        | between(word, b'~', b'~'))
+    (letter(word)
+        ^ between(word, b'-', b'9')
+        ^ between(word, b'+', b'+')
+        ^ between(word, b'_', b'_')
+        ^ between(word, b'~', b'~'))
         & !word
         & HIGH
 }
@@ -60,9 +77,7 @@ pub(crate) const fn b64token(word: u64) -> u64 {
 /// Letters, digits and `-./_`: what nearly every token is made of.
 #[inline(always)]
 pub(crate) const fn common_token(word: u64) -> u64 {
-    (between(word | LOWER, b'a', b'z') | between(word, b'-', b'9') | between(word, b'_', b'_'))
-        & !word
-        & HIGH
+    (letter(word) ^ between(word, b'-', b'9') ^ between(word, b'_', b'_')) & !word & HIGH
 }
 
 /// Visible ASCII: 0x21 to 0x7e.
@@ -71,11 +86,18 @@ pub(crate) const fn visible(word: u64) -> u64 {
     between(word, 0x21, 0x7e) & !word & HIGH
 }
 
-/// What may stand in a field value (RFC 9110, section 5.5) except HTAB:
-/// space, visible ASCII and the obsolete upper half.
+/// Control characters, exact for all of the word; of bytes of 0x80 or more those whose lower seven bits are one.
 #[inline(always)]
-pub(crate) const fn field_value(word: u64) -> u64 {
-    (between(word, b' ', 0x7e) | word) & HIGH
+pub(crate) const fn control(word: u64) -> u64 {
+    let low = word & LOW7;
+    // DEL is the one that has the top bit when one is added.
+    (below(low, b' ') ^ (low + ONES)) & HIGH
+}
+
+/// HTAB and bytes of 0x80 or more: what may stand in a field value (RFC 9110, section 5.5) beside space and visible ASCII.
+#[inline(always)]
+pub(crate) const fn unusual_value(word: u64) -> u64 {
+    equal(word, b'\t') | word & HIGH
 }
 
 /// Space and HTAB.
@@ -84,10 +106,24 @@ pub(crate) const fn blank(word: u64) -> u64 {
     equal(word, b' ') | equal(word, b'\t')
 }
 
+/// The top bit of each byte that is not in the class `mask`.
+#[inline(always)]
+pub(crate) const fn others(mask: u64) -> u64 {
+    !mask & HIGH
+}
+
+/// How many bytes stand before the first of `others`, of which there is one.
+#[inline(always)]
+pub(crate) const fn before(others: u64) -> u32 {
+    // Up to and including its top bit, so one more than are before it.
+    let through = others ^ others.wrapping_sub(1);
+    ((through & ONES).wrapping_mul(ONES) >> 56) as u32 - 1
+}
+
 /// How many bytes, from the first on, are in the class `mask`: 0 to 8.
 #[inline(always)]
 pub(crate) const fn leading(mask: u64) -> u32 {
-    let other = !mask & HIGH;
+    let other = others(mask);
     // The lowest top bit, moved to the bottom of its byte; below it are the bytes to count.
     let first = (other & other.wrapping_neg()) >> 7;
     ((first.wrapping_sub(1) & ONES).wrapping_mul(ONES) >> 56) as u32
@@ -179,36 +215,57 @@ pub(crate) const fn is_tchar(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    /// Runs `class` over every byte value in every position, beside every neighbour extreme.
-    fn holds_for_every_byte(class: fn(u64) -> u64, expected: fn(u8) -> bool) {
+    /// Calls `check` with every byte value in every position, between all kinds of neighbours.
+    fn for_every_byte(check: impl Fn([u8; 8])) {
+        const NEIGHBOURS: [u8; 9] = [0x00, 0x1f, b' ', b'-', b'a', b'Z', 0x7f, 0x80, 0xff];
         for byte in 0..=255u8 {
             for position in 0..8 {
-                for filler in [0x00, 0x20, 0x7f, 0x80, 0xff, byte] {
-                    let mut bytes = [filler; 8];
-                    bytes[position] = byte;
-                    let mask = class(u64::from_le_bytes(bytes));
-                    let got = mask.to_le_bytes()[position];
-                    assert_eq!(got == 0x80, expected(byte), "byte {byte:#x}");
-                    assert!(got == 0 || got == 0x80);
+                for before in NEIGHBOURS.into_iter().chain([byte]) {
+                    for behind in NEIGHBOURS {
+                        let mut bytes = [behind; 8];
+                        bytes[..position].fill(before);
+                        bytes[position] = byte;
+                        check(bytes);
+                    }
                 }
             }
         }
     }
 
+    fn counts_runs(class: fn(u64) -> u64, expected: fn(u8) -> bool) {
+        for_every_byte(|bytes| {
+            let mask = class(u64::from_le_bytes(bytes));
+            let run = bytes.iter().take_while(|byte| expected(**byte)).count();
+            assert_eq!(leading(mask), run as u32, "{bytes:x?}");
+            assert_eq!(mask & !HIGH, 0, "{bytes:x?}");
+        });
+    }
+
+    fn tells_all_bytes(class: fn(u64) -> u64, expected: fn(u8) -> bool) {
+        for_every_byte(|bytes| {
+            let mask = class(u64::from_le_bytes(bytes));
+            let all = bytes.map(|byte| if expected(byte) { 0x80 } else { 0 });
+            assert_eq!(mask, u64::from_le_bytes(all), "{bytes:x?}");
+        });
+    }
+
     #[test]
     fn classes_are_exact() {
-        holds_for_every_byte(common_name, |b| b.is_ascii_alphanumeric() || b == b'-');
-        holds_for_every_byte(b64token, |b| {
+        counts_runs(upper, |b| b.is_ascii_uppercase());
+        counts_runs(common_name, |b| b.is_ascii_alphabetic() || b == b'-');
+        counts_runs(plain_name, |b| b.is_ascii_alphanumeric() || b == b'-');
+        counts_runs(b64token, |b| {
             b.is_ascii_alphanumeric() || b"-._~+/".contains(&b)
         });
-        holds_for_every_byte(common_token, |b| {
+        counts_runs(common_token, |b| {
             b.is_ascii_alphanumeric() || b"-./_".contains(&b)
         });
-        holds_for_every_byte(visible, |b| b.is_ascii_graphic());
-        holds_for_every_byte(field_value, |b| b >= 0x20 && b != 0x7f);
-        holds_for_every_byte(blank, |b| b == b' ' || b == b'\t');
-        holds_for_every_byte(|w| equal(w, 0), |b| b == 0);
-        holds_for_every_byte(|w| equal(w, b'='), |b| b == b'=');
+        counts_runs(visible, |b| b.is_ascii_graphic());
+        tells_all_bytes(control, |b| (b & 0x7f).is_ascii_control());
+        tells_all_bytes(unusual_value, |b| b == b'\t' || b >= 0x80);
+        tells_all_bytes(blank, |b| b == b' ' || b == b'\t');
+        tells_all_bytes(|w| equal(w, 0), |b| b == 0);
+        tells_all_bytes(|w| equal(w, b'='), |b| b == b'=');
     }
 
     #[test]

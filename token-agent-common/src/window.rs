@@ -1,6 +1,6 @@
 //! The bytes being looked at: a fixed buffer read in 64-bit words.
 
-use crate::{swar, words};
+use crate::{opaque, swar, words};
 
 /// How many payload bytes are looked at together: most heads have fewer.
 pub const CAPACITY: usize = 512;
@@ -27,8 +27,8 @@ const _: () = assert!(MARGIN_WORDS + CAPACITY_WORDS + 9 <= WORDS);
 #[repr(C)]
 pub struct Window {
     words: [u64; WORDS],
-    /// A bit for each byte of the payload: whether it may stand in a field value, HTAB aside.
-    text: [u64; TEXT_WORDS],
+    /// A bit for each byte of the payload: whether text ends there.
+    ends: [u64; TEXT_WORDS],
 }
 
 impl Window {
@@ -37,7 +37,7 @@ impl Window {
     pub const fn new() -> Self {
         Self {
             words: [0; WORDS],
-            text: [0; TEXT_WORDS],
+            ends: [0; TEXT_WORDS],
         }
     }
 
@@ -56,32 +56,35 @@ impl Window {
         words::unaligned(&self.words, at.wrapping_add(MARGIN), ahead)
     }
 
-    /// How many bytes from `at` on, which is at most `CAPACITY`, may stand in a
-    /// field value, HTAB aside; at most [`TEXT_MAX`] are looked at.
+    /// How many bytes from `at` on, which is at most `CAPACITY`, are text: of what may stand in a
+    /// field value all visible ASCII and space, no HTAB, and others in part (see [`swar::control`]).
+    /// At most [`TEXT_MAX`] are looked at.
     #[inline(always)]
     #[must_use]
     pub(crate) fn text(&self, at: u32) -> u32 {
-        let bits = words::unaligned(&self.text, at >> 3, 0) >> (at & 7);
-        (!bits | 1 << TEXT_MAX).trailing_zeros()
+        let ends = words::unaligned(&self.ends, at >> 3, 0) >> (at & 7);
+        (ends | 1 << TEXT_MAX).trailing_zeros()
     }
 
     /// Ends the payload after `count` bytes.
     #[inline(always)]
     pub fn seal(&mut self, count: u32) {
         words::set_unaligned(&mut self.words, count.wrapping_add(MARGIN), 0);
+        // For a payload that fills its room, of which the zero is not looked at.
+        self.ends[CAPACITY / 64] = u64::MAX;
         // A number of its own, so that what the kernel's verifier learns of it in the loop
         // tells it nothing of the count.
-        let last = core::hint::black_box(count / 64);
+        let last = opaque::word(count / 64);
         let mut i = 0;
         while i < CAPACITY_WORDS / 8 {
             if i as u32 > last {
                 break;
             }
             let words = &self.words[MARGIN_WORDS + 8 * i..][..8];
-            let text = &mut bytemuck::bytes_of_mut(&mut self.text)[8 * i..][..8];
+            let ends = &mut bytemuck::bytes_of_mut(&mut self.ends)[8 * i..][..8];
             let mut j = 0;
             while j < 8 {
-                text[j] = swar::gather::<1>(|_| swar::field_value(u64::from_le(words[j]))) as u8;
+                ends[j] = swar::gather::<1>(|_| swar::control(u64::from_le(words[j]))) as u8;
                 j += 1;
             }
             i += 1;
@@ -155,7 +158,31 @@ impl Input<'_> {
     /// See [`Window::text`].
     #[inline(always)]
     pub(crate) fn text(&self) -> u32 {
-        self.window.text(self.cursor.at)
+        self.text_behind(0)
+    }
+
+    /// The same, from `offset` on.
+    #[inline(always)]
+    pub(crate) fn text_behind(&self, offset: u32) -> u32 {
+        self.window.text(self.cursor.at.wrapping_add(offset))
+    }
+
+    /// Whether the first `len` (1 to [`TEXT_MAX`]) bytes from `offset` on are all of a class.
+    #[inline(always)]
+    pub(crate) fn all(&self, offset: u32, len: u32, class: impl Fn(u64) -> u64) -> bool {
+        // The compiler would drop a mask it can prove needless; the kernel's verifier asks for it.
+        let count = opaque::word(len);
+        let mut others = 0;
+        let mut i = 0;
+        while i < TEXT_MAX as usize / 8 {
+            let word = self.word_behind(offset, i);
+            others |= swar::others(class(word)) & swar::bytes_below(count, i);
+            i += 1;
+            if i as u32 * 8 >= len {
+                break;
+            }
+        }
+        others == 0
     }
 
     #[inline(always)]
@@ -209,10 +236,10 @@ mod tests {
     #[test]
     fn text_ends_at_the_first_other_byte() {
         let mut window = Window::new();
-        for stop in [0, b'\t', b'\n', b'\r', 0x1f, 0x7f] {
+        for stop in [0, b'\t', b'\n', b'\r', 0x1f, 0x7f, 0x80, 0x9f, 0xff] {
             for at in 0..CAPACITY {
                 let mut bytes = [b' '; CAPACITY];
-                bytes[CAPACITY / 2..].fill(0xff);
+                bytes[CAPACITY / 2..].fill(0xa0);
                 bytes[at] = stop;
                 window.fill(&bytes);
                 assert_text_ends(&window, at);

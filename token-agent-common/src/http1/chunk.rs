@@ -5,6 +5,7 @@
 use super::{Head, phase, seen};
 use crate::{
     reason::Reason,
+    swar,
     window::{Input, TEXT_MAX},
 };
 
@@ -68,19 +69,22 @@ impl Head {
     /// quoting can hide.
     #[inline(always)]
     fn chunk_extension_step(&mut self, input: &mut Input<'_>) -> Result<(), Reason> {
-        let mut used = input.text();
-        self.lengthen_chunk_line(used)?;
-        if used < TEXT_MAX {
-            match input.byte(used) {
-                b'\t' => self.lengthen_chunk_line(1)?,
-                b'\r' => self.place.phase = phase::CHUNK_LF,
-                _ if input.is_end(used) => {
-                    input.consume(used);
-                    return Ok(());
+        let run = input.text();
+        self.lengthen_chunk_line(run)?;
+        let mut used = run;
+        if run < TEXT_MAX {
+            let word = input.word(run);
+            let unusual = swar::leading(swar::unusual_value(word));
+            self.lengthen_chunk_line(unusual)?;
+            used += unusual;
+            match word as u8 {
+                _ if unusual > 0 || input.is_end(run) => {}
+                b'\r' => {
+                    self.place.phase = phase::CHUNK_LF;
+                    used += 1;
                 }
                 _ => return Err(Reason::Malformed),
             }
-            used += 1;
         }
         input.consume(used);
         Ok(())

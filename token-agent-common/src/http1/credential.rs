@@ -5,8 +5,13 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{CREDENTIAL_MAX, Head, Rules, field::line_start, phase, seam, seen};
-use crate::{name::Name, reason::Reason, swar, window::Input};
+use super::{CREDENTIAL_MAX, Head, Rules, field::DECIDING_LENGTHS, phase, seam, seen};
+use crate::{
+    name::Name,
+    reason::Reason,
+    swar,
+    window::{Input, TEXT_MAX},
+};
 
 /// Which bytes a token may have. Servers strip 0xa0, 0x85 and padding, so
 /// nothing of that kind may slip by as another token.
@@ -25,6 +30,9 @@ pub struct CredentialRule {
     pub(super) header: Name,
     scheme: Name,
     visible: u64,
+    /// The lengths, as bits, of names that may decide.
+    lengths: u64,
+    start: Start,
 }
 
 impl CredentialRule {
@@ -35,6 +43,8 @@ impl CredentialRule {
             header,
             scheme,
             visible: matches!(charset, Charset::Visible) as u64,
+            lengths: DECIDING_LENGTHS | 1u64.wrapping_shl(header.len() as u32),
+            start: Start::new(&header, &scheme),
         }
     }
 
@@ -45,6 +55,12 @@ impl CredentialRule {
         } else {
             phase::CREDENTIAL_START
         }
+    }
+
+    /// Whether a header with a name of `len` (0 to 16) bytes may be one that decides.
+    #[inline(always)]
+    pub(super) const fn may_decide(&self, len: u32) -> bool {
+        (self.lengths >> len) & 1 != 0
     }
 
     /// The bytes of `word` a token may have, padding aside.
@@ -58,42 +74,94 @@ impl CredentialRule {
     }
 }
 
+/// What stands before the token of a line of the common kind, as in `Authorization: Bearer `, to be compared at once.
+#[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+struct Start {
+    /// The bytes, letters in lower case; behind the last one they are 0xff.
+    bytes: [u64; START_WORDS],
+    /// The bits to set in a line's bytes before they are compared: where letters stand those that differ by case, and
+    /// behind the last byte all.
+    fold: [u64; START_WORDS],
+    /// How many bytes there are; 0 if they are too many.
+    len: u64,
+}
+
+/// Enough for the above.
+const START_WORDS: usize = 3;
+
+impl Start {
+    const NONE: Self = Self {
+        bytes: [u64::MAX; START_WORDS],
+        fold: [u64::MAX; START_WORDS],
+        len: 0,
+    };
+
+    const fn new(header: &Name, scheme: &Name) -> Self {
+        let mut start = Self::NONE.with(header).with_byte(b':').with_byte(b' ');
+        if !scheme.is_empty() {
+            start = start.with(scheme).with_byte(b' ');
+        }
+        if start.len as usize > size_of::<[u64; START_WORDS]>() {
+            return Self::NONE;
+        }
+        start
+    }
+
+    const fn with(mut self, name: &Name) -> Self {
+        let mut i = 0;
+        while i < name.len() {
+            self = self.with_byte(name.byte(i));
+            i += 1;
+        }
+        self
+    }
+
+    /// The same and one more byte, which is only counted where there is no room.
+    const fn with_byte(mut self, byte: u8) -> Self {
+        let (index, shift) = (self.len as usize / 8, self.len % 8 * 8);
+        if index < START_WORDS {
+            let fold = if byte.is_ascii_lowercase() { 0x20 } else { 0 };
+            self.bytes[index] ^= (0xff ^ byte as u64) << shift;
+            self.fold[index] ^= (0xff ^ fold) << shift;
+        }
+        self.len += 1;
+        self
+    }
+
+    /// Whether this is what stands there.
+    #[inline(always)]
+    fn is_at(&self, input: &Input<'_>) -> bool {
+        let mut difference = 0;
+        let mut i = 0;
+        while i < START_WORDS {
+            difference |= (input.word_ahead(i) | self.fold[i]) ^ self.bytes[i];
+            i += 1;
+        }
+        difference == 0 && self.len != 0
+    }
+}
+
 impl Head {
     /// Reads a whole line with a credential, of the common kind: the way of most. False, and nothing changed, if it is
     /// another.
     #[inline(always)]
     pub(super) fn credential_at_once(&mut self, input: &mut Input<'_>, rules: &Rules<'_>) -> bool {
-        let Rules {
-            credential: rule,
-            key,
-            ..
-        } = rules;
         const UNFIT: u32 = seen::CREDENTIAL_HEADER | seen::TRAILERS;
-        if self.place.seen & UNFIT != 0 {
+        let start = &rules.credential.start;
+        if self.place.seen & UNFIT != 0 || !start.is_at(input) {
             return false;
         }
-        let (words, header) = line_start(input);
-        if !rule.header.is_start(words, header)
-            || input.word(header) as u16 != u16::from_le_bytes(*b": ")
+        let token = start.len as u32;
+        let len = input.text_behind(token);
+        if len.wrapping_sub(1) >= TEXT_MAX
+            || !input.is_crlf(token + len)
+            || !input.all(token, len, swar::common_token)
         {
             return false;
         }
-        let mut token = header + 2;
-        if !rule.scheme.is_empty() {
-            let word = input.word(token);
-            let scheme = swar::leading(swar::common_name(word));
-            if !rule.scheme.is_start([word, 0], scheme) || input.byte(token + scheme) != b' ' {
-                return false;
-            }
-            token += scheme + 1;
-        }
-        let len = swar::leading_of::<8>(|i| swar::common_token(input.word_behind(token, i)));
-        // Bytes of a kind each, up to the last: so none of them is behind the window's end.
-        if len.wrapping_sub(1) >= 63 || !input.is_crlf(token + len) {
-            return false;
-        }
         let at = input.cursor.at.wrapping_add(token);
-        self.hasher.start(key, input.window, at, len);
+        self.hasher.start(rules.key, input.window, at, len);
         self.place.seen |= seen::CREDENTIAL_HEADER | seen::TOKEN;
         input.consume(token + len + 2);
         self.begin_field();
@@ -137,7 +205,7 @@ impl Head {
     #[inline(always)]
     fn scheme_step(&mut self, input: &mut Input<'_>, rule: &CredentialRule) -> Result<(), Reason> {
         let word = input.word(0);
-        let run = swar::leading(swar::common_name(word));
+        let run = swar::leading(swar::plain_name(word));
         self.name.append(word | swar::LOWER, run);
         let mut used = run;
         if run < 8 {
@@ -174,6 +242,11 @@ impl Head {
         }
         let run = swar::leading_of::<8>(|i| rules.credential.class(input.word_ahead(i)));
         if self.take(input, run) < run || run == 64 {
+            // One that is full and not the last is closed at once, not by a step of its own.
+            let more = swar::leading(rules.credential.class(input.word(0)));
+            if self.hasher.room() == 0 && more > 0 {
+                self.hasher.make_room();
+            }
             return Ok(());
         }
         match input.byte(0) {

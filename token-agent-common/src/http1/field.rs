@@ -1,7 +1,7 @@
 //! Header and trailer fields (RFC 9112, section 5), and those that decide: the two that
 //! frame the body (section 6), `Upgrade` and `Expect`.
 
-use super::{Head, Rules, phase, seen};
+use super::{CredentialRule, Head, Rules, phase, seen};
 use crate::{
     name::Name,
     reason::Reason,
@@ -28,8 +28,18 @@ const TRANSFER_ENCODING: Name = name("transfer-encoding");
 const UPGRADE: Name = name("upgrade");
 const EXPECT: Name = name("expect");
 
-/// Whether a line that starts like this may be one of two fields whose names are as long
-/// as those of very common ones.
+/// The lengths, as bits, of names that may decide, whatever the credential's header: none, those above, and what is
+/// longer than a look at two words can tell, as [`TRANSFER_ENCODING`] is.
+pub(super) const DECIDING_LENGTHS: u64 =
+    u64::MAX << 16 | 1 << CONTENT_LENGTH.len() | 1 << UPGRADE.len() | 1 << EXPECT.len() | 1;
+
+/// Whether two fields that may decide have names as long as those of very common ones.
+#[inline(always)]
+const fn is_rare_len(len: u32) -> bool {
+    len as usize == UPGRADE.len() || len as usize == EXPECT.len()
+}
+
+/// Whether a line that starts like this may be one of these two.
 #[inline(always)]
 const fn starts_rare(word: u64) -> bool {
     // A colon does not change this way, either.
@@ -46,12 +56,19 @@ const fn is_start(place: u32) -> bool {
     )
 }
 
-/// A line's first two words, and how many of their bytes an ordinary name may have.
+/// How many bytes of a name, letters and `-`, a line starts with: 0 to 16.
 #[inline(always)]
-pub(super) fn line_start(line: &Input<'_>) -> ([u64; 2], u32) {
-    let words = [line.word(0), line.word_ahead(1)];
-    let len = swar::leading_of::<2>(|i| swar::common_name(words[i & 1]));
-    (words, len)
+fn common_name(line: &Input<'_>) -> u32 {
+    let mut len = 0;
+    let mut others = swar::others(swar::common_name(line.word(0)));
+    if others == 0 {
+        len = 8;
+        others = swar::others(swar::common_name(line.word_ahead(1)));
+        if others == 0 {
+            return 16;
+        }
+    }
+    len + swar::before(others)
 }
 
 impl Head {
@@ -122,7 +139,7 @@ impl Head {
         rules: &Rules<'_>,
     ) -> Result<(), Reason> {
         if self.name.is_empty() {
-            self.pass_lines(input, rules);
+            Self::pass_lines(input, rules.credential);
             if input.is_crlf(0) {
                 input.consume(2);
                 self.place.phase = phase::COMPLETE;
@@ -132,7 +149,8 @@ impl Head {
                 return Ok(());
             }
         }
-        let (words, run) = line_start(input);
+        let words = [input.word(0), input.word_ahead(1)];
+        let run = swar::leading_of::<2>(|i| swar::plain_name(words[i & 1]));
         // Letters, digits and `-` all lose their case this way.
         self.name
             .append_two(words.map(|word| word | swar::LOWER), run);
@@ -164,24 +182,23 @@ impl Head {
     ///
     /// Nothing of the head changes with them, so they go by without a look at it.
     #[inline(always)]
-    fn pass_lines(&self, input: &mut Input<'_>, rules: &Rules<'_>) {
+    fn pass_lines(input: &mut Input<'_>, rule: &CredentialRule) {
         let mut at = input.cursor.at;
         for _ in 0..LINES {
             let line = Input {
                 window: input.window,
                 cursor: &mut Cursor { at, end: 0 },
             };
-            let (words, len) = line_start(&line);
-            // A name goes on behind 15 bytes, as that of a `Transfer-Encoding` does.
-            if len.wrapping_sub(1) >= 15
-                || CONTENT_LENGTH.has_len(len)
-                || rules.credential.header.has_len(len)
-                || starts_rare(words[0])
-                || line.byte(len) != b':'
-            {
+            let name = common_name(&line);
+            let may_decide = rule.may_decide(name)
+                && (!is_rare_len(name) || rule.header.has_len(name) || starts_rare(line.word(0)));
+            if may_decide || line.byte(name) != b':' {
                 break;
             }
-            let end = line.text();
+            let mut end = line.text();
+            if end == TEXT_MAX {
+                end += line.text_behind(end);
+            }
             if !line.is_crlf(end) {
                 break;
             }
@@ -260,12 +277,15 @@ impl Head {
         let run = input.text();
         let mut used = run;
         if run < TEXT_MAX {
-            match input.byte(run) {
+            let word = input.word(run);
+            let unusual = swar::leading(swar::unusual_value(word));
+            used += unusual;
+            match word as u8 {
+                _ if unusual > 0 => {}
                 b'\r' => {
                     self.end_line(input, run);
                     return Ok(());
                 }
-                b'\t' => used += 1,
                 _ if input.is_end(run) => {}
                 _ => return Err(Reason::Malformed),
             }

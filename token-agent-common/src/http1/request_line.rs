@@ -1,7 +1,11 @@
 //! The request line (RFC 9112, section 3): one space between its parts, no more.
 
 use super::{Head, METHOD_MAX, phase, seam, seen};
-use crate::{reason::Reason, swar, window::Input};
+use crate::{
+    reason::Reason,
+    swar,
+    window::{Input, TEXT_MAX},
+};
 
 const VERSION_10: u64 = u64::from_le_bytes(*b"HTTP/1.0");
 const VERSION_11: u64 = u64::from_le_bytes(*b"HTTP/1.1");
@@ -47,23 +51,25 @@ impl Head {
         const BEFORE: u64 = u64::from_le_bytes(*b" HTTP/1.");
         const AFTER: u64 = u64::from_le_bytes(*b"1\r\n\0\0\0\0\0");
         let word = input.word(0);
-        let method = swar::leading(swar::common_name(word));
+        let method = swar::leading(swar::upper(word));
         if method.wrapping_sub(1) >= 7 || input.byte(method) != b' ' {
             return false;
         }
+        let line = input.text();
         let target = method + 1;
-        let len = swar::leading_of::<4>(|i| swar::visible(input.word_behind(target, i)));
-        let version = target + len;
+        let version = line.wrapping_sub(9);
+        let len = version.wrapping_sub(target);
         // Bytes of a kind each, up to the last: so none of them is behind the window's end.
-        if len.wrapping_sub(1) >= 31
+        if len.wrapping_sub(1) >= TEXT_MAX
             || input.word(version) != BEFORE
-            || input.word(version + 8) & 0xff_ffff != AFTER
+            || input.word(version.wrapping_add(8)) & 0xff_ffff != AFTER
+            || !input.all(target, len, swar::visible)
         {
             return false;
         }
         // Nothing was read of the head before.
         self.method = word & swar::first_bytes(method);
-        input.consume(version + 11);
+        input.consume(line + 2);
         self.begin_field();
         true
     }
@@ -90,7 +96,7 @@ impl Head {
     #[inline(always)]
     fn method_step(&mut self, input: &mut Input<'_>) -> Result<(), Reason> {
         let word = input.word(0);
-        let run = swar::leading(swar::common_name(word));
+        let run = swar::leading(swar::plain_name(word));
         self.take_method(word & swar::first_bytes(run), run);
         let mut used = run;
         if run < 8 {

@@ -154,6 +154,28 @@ fn finds_the_credential_however_it_is_spelled() {
 }
 
 #[test]
+fn finds_the_credential_in_headers_of_any_length() {
+    for len in 1..=Name::MAX {
+        let header = "k".repeat(len);
+        for scheme in ["", "a", "bearer", "Digest-SHA-256"] {
+            let rule = CredentialRule::new(
+                Name::new(&header).unwrap(),
+                Name::new(scheme).unwrap(),
+                Charset::B64Token,
+            );
+            let blank = if scheme.is_empty() { "" } else { " " };
+            let line = format!("{}: {scheme}{blank}abc\r\n", header.to_uppercase());
+            let others = "Host-x: y\r\n".repeat(3);
+            let raw = get(&format!("{others}{line}{others}"));
+            assert_eq!(credential_of(&raw, &rule), digest("abc"), "{raw:?}");
+            let raw = get(&format!("{line}{others}{line}"));
+            let twice = credential_of(&raw, &rule);
+            assert_eq!(twice, Err(Reason::DuplicateCredential), "{raw:?}");
+        }
+    }
+}
+
+#[test]
 fn tells_why_there_is_no_credential() {
     use Reason::{DuplicateCredential, MalformedToken, Missing};
     for (lines, reason) in [

@@ -1,5 +1,6 @@
 //! The framing of a connection's requests, at any cut, and against a reference.
 
+mod changed;
 mod chunks;
 mod core;
 mod generated;
