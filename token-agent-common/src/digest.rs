@@ -10,7 +10,7 @@ mod compress;
 use bytemuck::{Pod, Zeroable};
 use compress::compress;
 
-use crate::{swar, window::Window};
+use crate::{opaque, swar, window::Window};
 
 /// BLAKE3 in keyed mode, truncated to 128 bits: all the kernel and the store keep of a token.
 #[derive(Clone, Copy, Debug, Eq, Hash, Pod, PartialEq, Zeroable)]
@@ -100,7 +100,7 @@ impl core::fmt::Debug for KeyWords {
 /// to follow the compression function, and not one for each way there.
 #[repr(C)]
 pub struct Hasher {
-    /// The block being filled; bytes past `block_len` are zero.
+    /// The block being filled, its bytes in memory order; those past `block_len` are zero.
     block: [u64; 8],
     /// The chaining value of the current chunk.
     cv: [u32; 8],
@@ -161,6 +161,7 @@ impl Hasher {
         self.block_len = 0;
         self.compressed = 0;
         self.task = task::NONE;
+        self.waiting = 0;
         self.root = 0;
     }
 
@@ -184,14 +185,14 @@ impl Hasher {
     pub fn push(&mut self, window: &Window, at: u32, count: u32) {
         let filled = self.block_len;
         // The compiler would drop a mask it can prove needless; the verifier of Linux 6.1 asks for it.
-        let total = core::hint::black_box(filled + count);
+        let total = opaque::word(filled + count);
         // Block word i covers the bytes 8i to 8i+8 of the block: read them from
         // where they would lie in the window if the whole block lay there.
         let base = at.wrapping_sub(filled);
         let mut i = 0;
         while i < 8 {
             let taken = swar::bytes_below(total, i) & !swar::bytes_below(filled, i);
-            self.block[i] |= window.word_ahead(base, i) & taken;
+            self.block[i] |= (window.word_ahead(base, i) & taken).to_le();
             i += 1;
         }
         self.block_len = total;
@@ -202,10 +203,10 @@ impl Hasher {
     pub(crate) fn start(&mut self, key: &KeyWords, window: &Window, at: u32, count: u32) {
         self.reset(key);
         // As in `push`.
-        let count = core::hint::black_box(count);
+        let count = opaque::word(count);
         let mut i = 0;
         while i < 8 {
-            self.block[i] = window.word_ahead(at, i) & swar::bytes_below(count, i);
+            self.block[i] = (window.word_ahead(at, i) & swar::bytes_below(count, i)).to_le();
             i += 1;
         }
         self.block_len = count;
@@ -263,7 +264,7 @@ impl Hasher {
         };
         compress(
             &mut self.cv,
-            &self.block,
+            &mut self.block,
             [counter, 0, len, flags | KEYED_HASH],
         );
         match self.task {
@@ -273,13 +274,11 @@ impl Hasher {
                 if flags & CHUNK_END != 0 {
                     // The subtrees before the chunk are the set bits of its number; each
                     // trailing one is a subtree of the same size, to be joined.
-                    self.waiting = chunk.count_ones();
                     self.joins = chunk.trailing_ones();
                     self.after_join();
                 }
             }
             task::LAST => {
-                self.waiting = chunk.count_ones();
                 self.joins = self.waiting;
                 self.after_join();
             }
@@ -299,9 +298,8 @@ impl Hasher {
     #[inline(always)]
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let word = |low: u32, high: u32| (u64::from(low) | u64::from(high) << 32).to_le();
         Digest {
-            words: [word(self.cv[0], self.cv[1]), word(self.cv[2], self.cv[3])],
+            words: [pair(self.cv[0], self.cv[1]), pair(self.cv[2], self.cv[3])],
         }
     }
 
@@ -315,6 +313,7 @@ impl Hasher {
         self.task = task::NONE;
         if self.root == 0 {
             self.stack[self.waiting as usize & (STACK - 1)] = self.cv;
+            self.waiting = self.waiting.wrapping_add(1);
             self.cv = self.key;
         }
     }
@@ -325,11 +324,17 @@ impl Hasher {
         let index = self.waiting.wrapping_sub(1);
         let left = &self.stack[index as usize & (STACK - 1)];
         for i in 0..4 {
-            self.block[i] = u64::from(left[2 * i]) | u64::from(left[2 * i + 1]) << 32;
-            self.block[i + 4] = u64::from(self.cv[2 * i]) | u64::from(self.cv[2 * i + 1]) << 32;
+            self.block[i] = pair(left[2 * i], left[2 * i + 1]);
+            self.block[i + 4] = pair(self.cv[2 * i], self.cv[2 * i + 1]);
         }
         self.cv = self.key;
     }
+}
+
+/// Two words whose bytes lie in memory as little-endian ones do.
+#[inline(always)]
+const fn pair(first: u32, second: u32) -> u64 {
+    (first as u64 | (second as u64) << 32).to_le()
 }
 
 // Neither the key nor bytes of a credential may reach a log by way of a derive.

@@ -1,21 +1,21 @@
 //! The compression function (section 2.2 of the paper).
 
+use bytemuck::{Pod, Zeroable};
+
 /// The first words of the initialization vector (table 1).
 const IV: [u32; 4] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a];
 
 const ROUNDS: u32 = 7;
 
-/// Replaces the chaining value `cv` by what `block` makes of it. `parameters` are the block's: its counter in two
-/// halves, how many bytes it has, and the flags.
+/// Replaces the chaining value `cv` by what `block`, bytes in memory order, makes of it. `parameters` are the block's:
+/// its counter in two halves, how many bytes it has, and the flags. Of the block nothing useful is left.
 #[inline(always)]
-pub(super) fn compress(cv: &mut [u32; 8], block: &[u64; 8], parameters: [u32; 4]) {
+pub(super) fn compress(cv: &mut [u32; 8], block: &mut [u64; 8], parameters: [u32; 4]) {
+    let message: &mut Cells = bytemuck::cast_mut(block);
     let mut state = Cells([0; 16]);
-    let mut message = Cells([0; 16]);
     let mut i = 0;
     while i < 8 {
         state.set(i, cv[i]);
-        message.set(2 * i, block[i] as u32);
-        message.set(2 * i + 1, (block[i] >> 32) as u32);
         i += 1;
     }
     let mut i = 0;
@@ -26,22 +26,25 @@ pub(super) fn compress(cv: &mut [u32; 8], block: &[u64; 8], parameters: [u32; 4]
     }
     // A loop and not seven rounds in a row: what stays in the processor's cache of decoded
     // instructions is worth more than what the permutation costs.
+    let mut other = Cells([0; 16]);
+    let (mut message, mut next) = (message, &mut other);
     let mut round = 0;
     let twice = twice();
-    loop {
-        state.mix([0, 4, 8, 12], message.two(0), twice);
-        state.mix([1, 5, 9, 13], message.two(2), twice);
-        state.mix([2, 6, 10, 14], message.two(4), twice);
-        state.mix([3, 7, 11, 15], message.two(6), twice);
-        state.mix([0, 5, 10, 15], message.two(8), twice);
-        state.mix([1, 6, 11, 12], message.two(10), twice);
-        state.mix([2, 7, 8, 13], message.two(12), twice);
-        state.mix([3, 4, 9, 14], message.two(14), twice);
+    while round < ROUNDS {
+        let mut words = Schedule {
+            message: &*message,
+            next: &mut *next,
+        };
+        state.mix([0, 4, 8, 12], words.two(0), twice);
+        state.mix([1, 5, 9, 13], words.two(2), twice);
+        state.mix([2, 6, 10, 14], words.two(4), twice);
+        state.mix([3, 7, 11, 15], words.two(6), twice);
+        state.mix([0, 5, 10, 15], words.two(8), twice);
+        state.mix([1, 6, 11, 12], words.two(10), twice);
+        state.mix([2, 7, 8, 13], words.two(12), twice);
+        state.mix([3, 4, 9, 14], words.two(14), twice);
+        (message, next) = (next, message);
         round += 1;
-        if round == ROUNDS {
-            break;
-        }
-        message.permute();
     }
     let mut i = 0;
     while i < 8 {
@@ -72,10 +75,36 @@ fn rotated(word: u32, by: u32, twice: u64) -> u32 {
     (u64::from(word).wrapping_mul(twice) >> by) as u32
 }
 
-/// Sixteen words that stay in memory.
+/// The exclusive or of two words, of which only the second is needed afterwards.
+#[inline(always)]
+#[cfg(not(target_arch = "bpf"))]
+const fn xor(word: u32, other: u32) -> u32 {
+    word ^ other
+}
+
+/// The same, where the compiler would copy the second first to have the result in its place.
+#[inline(always)]
+#[cfg(target_arch = "bpf")]
+#[expect(unsafe_code, reason = "only assembly says what becomes of a register")]
+fn xor(mut word: u32, other: u32) -> u32 {
+    // SAFETY: it does what it says.
+    unsafe {
+        core::arch::asm!(
+            "{0} ^= {1}",
+            inout(wreg) word,
+            in(wreg) other,
+            options(pure, nomem, nostack)
+        );
+    }
+    word
+}
+
+/// Sixteen words that stay in memory, little-endian.
 ///
 /// BPF has ten registers. Left alone, the compiler works on four columns at once, and moves most words to the stack and
 /// back between any two steps; one column after the other, each is fetched and put back once.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(transparent)]
 struct Cells([u32; 16]);
 
 impl Cells {
@@ -83,19 +112,14 @@ impl Cells {
     #[expect(unsafe_code, reason = "safe Rust has no volatile access")]
     fn get(&self, i: usize) -> u32 {
         // SAFETY: a reference.
-        unsafe { (&raw const self.0[i]).read_volatile() }
+        u32::from_le(unsafe { (&raw const self.0[i]).read_volatile() })
     }
 
     #[inline(always)]
     #[expect(unsafe_code, reason = "safe Rust has no volatile access")]
     fn set(&mut self, i: usize, value: u32) {
         // SAFETY: a reference.
-        unsafe { (&raw mut self.0[i]).write_volatile(value) }
-    }
-
-    #[inline(always)]
-    fn two(&self, i: usize) -> [u32; 2] {
-        [self.get(i), self.get(i + 1)]
+        unsafe { (&raw mut self.0[i]).write_volatile(value.to_le()) }
     }
 
     /// The quarter round, of four words and two of the message; `twice` is [`TWICE`].
@@ -105,33 +129,37 @@ impl Cells {
         a = a.wrapping_add(b).wrapping_add(x);
         d = rotated(d ^ a, 16, twice);
         c = c.wrapping_add(d);
-        b = rotated(b ^ c, 12, twice);
+        b = rotated(xor(b, c), 12, twice);
         a = a.wrapping_add(b).wrapping_add(y);
         d = rotated(d ^ a, 8, twice);
         c = c.wrapping_add(d);
-        b = rotated(b ^ c, 7, twice);
+        b = rotated(xor(b, c), 7, twice);
         self.set(i, a);
         self.set(j, b);
         self.set(k, c);
         self.set(l, d);
     }
+}
 
-    /// Puts the words in order for the next round (table 2).
+/// The words of the message in the order of this round, and where they are put in that of the next.
+struct Schedule<'a> {
+    message: &'a Cells,
+    next: &'a mut Cells,
+}
+
+impl Schedule<'_> {
+    /// Two words in a row.
     #[inline(always)]
-    fn permute(&mut self) {
-        // The permutation's two cycles: each word takes the place of the one before it here.
-        const CYCLES: [[usize; 8]; 2] = [[0, 2, 3, 10, 12, 9, 11, 5], [1, 6, 4, 7, 13, 14, 15, 8]];
-        let mut cycle = 0;
-        while cycle < 2 {
-            let places = CYCLES[cycle];
-            let first = self.get(places[0]);
-            let mut i = 0;
-            while i < 7 {
-                self.set(places[i], self.get(places[i + 1]));
-                i += 1;
-            }
-            self.set(places[7], first);
-            cycle += 1;
-        }
+    fn two(&mut self, i: usize) -> [u32; 2] {
+        [self.one(i), self.one(i + 1)]
+    }
+
+    #[inline(always)]
+    fn one(&mut self, i: usize) -> u32 {
+        // Where each word goes: the inverse of table 2.
+        const NEXT: [usize; 16] = [5, 8, 0, 2, 6, 11, 1, 4, 15, 12, 3, 9, 10, 7, 13, 14];
+        let word = self.message.get(i);
+        self.next.set(NEXT[i], word);
+        word
     }
 }
