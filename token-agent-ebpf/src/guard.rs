@@ -8,7 +8,7 @@ use token_agent_common::{
     digest::Digest,
     guard::{self, Host, Turns, Work},
     http1::Rules,
-    packet::{Frame, Segment},
+    packet::{Frame, PLAIN, Segment},
     reason::Reason,
     stream::{Slot, ticks},
     verdict::TokenEntry,
@@ -116,10 +116,16 @@ fn place<P: Packet>(context: P::Context) -> u32 {
     }
 }
 
+/// The longest frame with plain headers and nothing behind them, in bytes: TCP has up to 40 of options.
+const EMPTY_MAX: u32 = PLAIN as u32 + 40;
+
 /// Whether the packet holds an empty segment that may pass, as far as the packet and its connection tell. Many do, and
 /// little else is fetched for them.
 #[inline(always)]
 fn passes_at_once<P: Packet>(packet: &P) -> bool {
+    if packet.known_len() > EMPTY_MAX {
+        return false;
+    }
     let mut segment = Segment::NONE;
     if !packet.plain(&mut segment) || !segment.is_empty() || segment.is_bad() {
         return false;

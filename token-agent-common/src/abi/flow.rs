@@ -8,8 +8,12 @@ use super::Address;
 pub const RECENT: u32 = 4096;
 
 /// Key of the map of connections.
-#[derive(Clone, Copy, Debug, Eq, Hash, Pod, PartialEq, Zeroable)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Pod, Zeroable)]
 #[repr(C)]
+#[expect(
+    clippy::derived_hash_with_manual_eq,
+    reason = "equal is what has equal fields, only told with fewer steps"
+)]
 pub struct FlowKey {
     /// Who connected.
     pub client: Address,
@@ -24,7 +28,25 @@ pub struct FlowKey {
     pub zone: u32,
 }
 
+impl PartialEq for FlowKey {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        let (words, others) = (self.words(), other.words());
+        (words[0] ^ others[0])
+            | (words[1] ^ others[1])
+            | (words[2] ^ others[2])
+            | (words[3] ^ others[3])
+            | (words[4] ^ others[4])
+            == 0
+    }
+}
+
 impl FlowKey {
+    #[inline(always)]
+    fn words(&self) -> &[u64; 5] {
+        bytemuck::cast_ref(self)
+    }
+
     /// All of it in one word, another one if one of its fields is another.
     #[inline(always)]
     pub(crate) const fn folded(&self) -> u64 {
