@@ -9,9 +9,6 @@ use token_agent_common::{
 
 use crate::told::{Credential, End, KEY, Request, Told};
 
-/// What is read behind the window's end, if anything is.
-const JUNK: &[u8] = b"\0\r\n\r\n: = AAAA\r\n\r\n";
-
 /// Reads `stream` from a connection's start, the segments as long as `cuts` say, over and
 /// over. Wherever the place of the stream is enough to go on from, every other segment
 /// gets no more.
@@ -24,6 +21,7 @@ pub(crate) fn follow(stream: &[u8], credential: Credential, options: u32, cuts: 
         options,
     };
     let mut follower = Follower {
+        stream,
         head: Head::new(&key),
         rules,
         window: Window::new(),
@@ -77,6 +75,7 @@ fn rule(credential: Credential) -> CredentialRule {
 struct Denied;
 
 struct Follower<'a> {
+    stream: &'a [u8],
     head: Head,
     rules: Rules<'a>,
     window: Window,
@@ -132,11 +131,12 @@ impl Follower<'_> {
 
     /// Reads deciding bytes, and says how many there were.
     fn window(&mut self, piece: &[u8]) -> Result<usize, Denied> {
-        if piece.len() + JUNK.len() <= CAPACITY {
-            self.window.fill(&[piece, JUNK].concat());
-        } else {
-            self.window.fill(piece);
-        }
+        let rest = &self.stream[self.at..];
+        assert!(rest.starts_with(piece));
+        // As in the kernel, the window was full of other bytes, which stay behind the end: the worst of them
+        // would be what follows.
+        self.window.fill(&rest[..rest.len().min(CAPACITY)]);
+        self.window.seal(piece.len() as u32);
         let mut cursor = Cursor {
             at: 0,
             end: piece.len() as u32,
