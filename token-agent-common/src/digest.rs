@@ -355,9 +355,8 @@ mod tests {
 
     /// Feeds `input` in pieces of the given sizes (the last one repeats), each at
     /// another place of its window.
-    fn digest(key: &[u8; 32], input: &[u8], sizes: &[usize]) -> Digest {
+    fn feed(hasher: &mut Hasher, input: &[u8], sizes: &[usize]) {
         let mut window = Window::new();
-        let mut hasher = Hasher::new(&KeyWords::new(key));
         let mut rest = input;
         let mut offset = 0;
         let mut sizes = sizes.iter().cycle();
@@ -383,6 +382,15 @@ mod tests {
             }
             rest = &rest[piece..];
         }
+    }
+
+    fn digest(key: &[u8; 32], input: &[u8], sizes: &[usize]) -> Digest {
+        let mut hasher = Hasher::new(&KeyWords::new(key));
+        feed(&mut hasher, input, sizes);
+        finish(&mut hasher)
+    }
+
+    fn finish(hasher: &mut Hasher) -> Digest {
         hasher.finish();
         while hasher.is_busy() {
             hasher.work();
@@ -406,6 +414,25 @@ mod tests {
                 digest(&key, &input[..len], &[4000]).as_bytes(),
                 &reference(&key, &input[..len]),
                 "length {len}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_that_was_left_unfinished_starts_afresh() {
+        let key = [9; 32];
+        let words = KeyWords::new(&key);
+        let input: Vec<u8> = (0..MAX_LEN).map(|i| (i % 251) as u8).collect();
+        for left in [1, 64, 1025, 3500, 7500] {
+            let mut hasher = Hasher::new(&words);
+            feed(&mut hasher, &input[..left], &[64]);
+            hasher.reset(&words);
+            feed(&mut hasher, &input[..5000], &[64]);
+            let digest = finish(&mut hasher);
+            assert_eq!(
+                digest.as_bytes(),
+                &reference(&key, &input[..5000]),
+                "{left}"
             );
         }
     }

@@ -37,6 +37,9 @@ pub struct CredentialRule {
 
 impl CredentialRule {
     /// The credential in `header`, after `scheme` unless that is empty.
+    ///
+    /// The header's name is made of letters, digits and `-`, and is none that frames a request: the configuration takes
+    /// no other. With another, the ways to read a head could differ in what they make of it.
     #[must_use]
     pub const fn new(header: Name, scheme: Name, charset: Charset) -> Self {
         Self {
