@@ -12,6 +12,7 @@ use std::{
         mpsc::{self, Receiver, Sender},
     },
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
@@ -42,6 +43,10 @@ pub(super) struct Link {
 
 /// Longer than any frame: the kernel hands over what segmentation offload would have cut.
 const LONGEST: usize = 1 << 17;
+
+/// How long a frame is offered to a device that has no place, and how often.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(1);
 
 impl Wire {
     /// Opens the client's end, and has the server answer the peers over it.
@@ -117,10 +122,19 @@ impl Wire {
 }
 
 impl Link {
+    /// Sends it, and waits while the other end has no place: its receive ring holds 256 frames, and a busy
+    /// processor may be late to empty it. What was not taken was not sent, so it is offered again.
     pub(super) fn send(&self, frame: &[u8]) -> Result<()> {
-        send(self.socket.as_raw_fd(), frame, MsgFlags::empty())
-            .with_context(|| format!("cannot send a frame of {} bytes", frame.len()))?;
-        Ok(())
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            match send(self.socket.as_raw_fd(), frame, MsgFlags::empty()) {
+                Err(Errno::ENOBUFS) if Instant::now() < patience => thread::sleep(PAUSE),
+                sent => {
+                    let what = || format!("cannot send a frame of {} bytes", frame.len());
+                    return sent.map(drop).with_context(what);
+                }
+            }
+        }
     }
 
     /// Has what arrives for this address put aside.
