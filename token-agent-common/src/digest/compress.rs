@@ -126,11 +126,11 @@ impl Cells {
     #[inline(always)]
     fn mix(&mut self, [i, j, k, l]: [usize; 4], [x, y]: [u32; 2], twice: u64) {
         let (mut a, mut b, mut c, mut d) = (self.get(i), self.get(j), self.get(k), self.get(l));
-        a = a.wrapping_add(b).wrapping_add(x);
+        a = a.wrapping_add(x).wrapping_add(b);
         d = rotated(d ^ a, 16, twice);
         c = c.wrapping_add(d);
         b = rotated(xor(b, c), 12, twice);
-        a = a.wrapping_add(b).wrapping_add(y);
+        a = a.wrapping_add(y).wrapping_add(b);
         d = rotated(d ^ a, 8, twice);
         c = c.wrapping_add(d);
         b = rotated(xor(b, c), 7, twice);
