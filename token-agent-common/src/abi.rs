@@ -20,7 +20,7 @@ use crate::verdict::TokenEntry;
 const _: () = {
     assert!(size_of::<TokenEntry>() == 32);
     assert!(size_of::<ListenKey>() == 24);
-    assert!(size_of::<Ports>() == 56);
+    assert!(size_of::<Ports>() == 128);
     assert!(size_of::<ServicePolicy>() == 176);
     assert!(size_of::<Settings>() == 64);
     assert!(size_of::<AudienceKey>() == 8);

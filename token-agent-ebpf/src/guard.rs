@@ -289,8 +289,8 @@ pub(crate) fn listener(flow: &FlowKey) -> u32 {
     let Some(ports) = maps::ports(port).filter(|ports| ports.has(port)) else {
         return NO_SERVICE;
     };
-    if let Some(service) = ports.only(&server, port) {
-        return service;
+    if ports.lists_all() {
+        return ports.listed(&server, port).unwrap_or(NO_SERVICE);
     }
     let is_ipv4 = server.is_ipv4();
     for (matching, applies) in [

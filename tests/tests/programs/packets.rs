@@ -59,40 +59,50 @@ fn the_very_address_comes_before_any() -> Result<()> {
     const ANY: u32 = 1;
     const EXACT: u32 = 2;
     const OTHER: u32 = 3;
-    let mut guard = Guard::load(
-        r#"
-        [[service]]
-        name = "any"
-        listen = ["*:8080", "0.0.0.0:8081"]
-        [[service]]
-        name = "exact"
-        listen = ["10.0.0.5:8080", "10.0.0.5:8081", "[2001:db8::5]:8080"]
-        [[service]]
-        name = "other"
-        listen = ["10.0.0.5:8082"]
-        "#,
-    )?;
-    let row = |what, server, port, service| -> Row {
-        let frame = Frame::new(address(server), port, get(""));
-        (
-            what,
-            frame,
-            false,
-            vec![(service, true, Reason::Missing, 1)],
-        )
-    };
-    check(
-        &mut guard,
-        &[
-            row("before any", "10.0.0.5", 8080, EXACT),
-            row("before any IPv4", "10.0.0.5", 8081, EXACT),
-            row("IPv6", "2001:db8::5", 8080, EXACT),
-            row("another port", "10.0.0.5", 8082, OTHER),
-            row("another address", "10.0.0.6", 8080, ANY),
-            row("another IPv4 address", "10.0.0.6", 8081, ANY),
-            row("another IPv6 address", "2001:db8::6", 8080, ANY),
-        ],
-    )
+    // Many on neighbouring ports, which are looked up, and few, which are listed there.
+    for [second, third] in [[8081, 8082], [9081, 9082]] {
+        let mut guard = Guard::load(&format!(
+            r#"
+            [[service]]
+            name = "any"
+            listen = ["*:8080", "0.0.0.0:{second}"]
+            [[service]]
+            name = "exact"
+            listen = ["10.0.0.5:8080", "10.0.0.5:{second}", "[2001:db8::5]:8080"]
+            [[service]]
+            name = "other"
+            listen = ["10.0.0.5:{third}"]
+            "#
+        ))?;
+        let row = |what, server, port, service| -> Row {
+            let frame = Frame::new(address(server), port, get(""));
+            (
+                what,
+                frame,
+                false,
+                vec![(service, true, Reason::Missing, 1)],
+            )
+        };
+        check(
+            &mut guard,
+            &[
+                row("before any", "10.0.0.5", 8080, EXACT),
+                row("before any IPv4", "10.0.0.5", second, EXACT),
+                row("IPv6", "2001:db8::5", 8080, EXACT),
+                row("another port", "10.0.0.5", third, OTHER),
+                row("another address", "10.0.0.6", 8080, ANY),
+                row("another IPv4 address", "10.0.0.6", second, ANY),
+                row("another IPv6 address", "2001:db8::6", 8080, ANY),
+            ],
+        )?;
+        for program in PROGRAMS {
+            for (server, port) in [("10.0.0.6", third), ("2001:db8::5", second)] {
+                let frame = Frame::new(address(server), port, get("")).build();
+                assert_eq!(guard.run(program, &frame)?, (true, vec![]), "{server}");
+            }
+        }
+    }
+    Ok(())
 }
 
 #[test]

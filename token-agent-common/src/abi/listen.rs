@@ -45,6 +45,40 @@ impl ListenKey {
     }
 }
 
+/// How many listeners on neighbouring ports are listed: where there are more, they are looked up.
+const LISTED: usize = 4;
+
+/// Who listens there.
+#[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+struct Listener {
+    address: Address,
+    port: u16,
+    matching: u16,
+    service: u32,
+}
+
+impl Listener {
+    const NONE: Self = Self {
+        address: Address::NONE,
+        port: 0,
+        matching: 0,
+        service: 0,
+    };
+
+    #[inline(always)]
+    const fn is_at(&self, server: &Address, port: u16) -> bool {
+        const EXACT: u16 = Match::Exact as u16;
+        const ANY_IPV4: u16 = Match::AnyIpv4 as u16;
+        self.port == port
+            && match self.matching {
+                EXACT => self.address.is(server),
+                ANY_IPV4 => server.is_ipv4(),
+                _ => true,
+            }
+    }
+}
+
 /// 64 neighbouring ports: which of them some service listens on, by kind of
 /// match. Looked at before any hash, so that other traffic costs next to nothing.
 #[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
@@ -53,11 +87,10 @@ pub struct Ports {
     exact: u64,
     any_ipv4: u64,
     any: u64,
-    /// The first listener noted.
-    first: ListenKey,
-    /// Its service.
-    service: u32,
-    listeners: u32,
+    /// The listeners, the most specific first; some of them if there are more.
+    listed: [Listener; LISTED],
+    /// How many there are.
+    count: u64,
 }
 
 impl Ports {
@@ -69,9 +102,8 @@ impl Ports {
         exact: 0,
         any_ipv4: 0,
         any: 0,
-        first: ListenKey::new(Match::Exact, Address::NONE, 0),
-        service: 0,
-        listeners: 0,
+        listed: [Listener::NONE; LISTED],
+        count: 0,
     };
 
     /// Which of them `port` (host order) is in.
@@ -82,35 +114,49 @@ impl Ports {
     }
 
     /// Notes that a service listens there.
-    pub const fn insert(&mut self, matching: Match, address: Address, port: u16, service: u32) {
+    pub fn insert(&mut self, matching: Match, address: Address, port: u16, service: u32) {
         let bit = 1 << (port & 63);
         match matching {
             Match::Exact => self.exact |= bit,
             Match::AnyIpv4 => self.any_ipv4 |= bit,
             Match::Any => self.any |= bit,
         }
-        if self.listeners == 0 {
-            self.first = ListenKey::new(matching, address, port);
-            self.service = service;
+        if let Some(last) = self.listed.get_mut(self.count as usize) {
+            let matching = matching as u16;
+            *last = Listener {
+                address,
+                port,
+                matching,
+                service,
+            };
+            self.listed[..=self.count as usize].sort_unstable_by_key(|listener| listener.matching);
         }
-        self.listeners += 1;
+        self.count += 1;
     }
 
-    /// The service that listens at `server` and `port`, if it is the only listener on these ports.
+    /// Whether all listeners are listed, so that [`listed`](Self::listed) finds each.
     #[inline(always)]
     #[must_use]
-    pub const fn only(&self, server: &Address, port: u16) -> Option<u32> {
-        const EXACT: u16 = Match::Exact as u16;
-        const ANY_IPV4: u16 = Match::AnyIpv4 as u16;
-        if self.listeners != 1 || self.first.port != port {
-            return None;
+    pub const fn lists_all(&self) -> bool {
+        self.count <= LISTED as u64
+    }
+
+    /// The listed service that listens at `server` and `port`, by its most specific match.
+    #[inline(always)]
+    #[must_use]
+    pub const fn listed(&self, server: &Address, port: u16) -> Option<u32> {
+        let mut i = 0;
+        while i < LISTED {
+            let listener = &self.listed[i];
+            if i as u64 >= self.count {
+                break;
+            }
+            if listener.is_at(server, port) {
+                return Some(listener.service);
+            }
+            i += 1;
         }
-        let fits = match self.first.matching {
-            EXACT => self.first.address.is(server),
-            ANY_IPV4 => server.is_ipv4(),
-            _ => true,
-        };
-        if fits { Some(self.service) } else { None }
+        None
     }
 
     /// Whether any service listens on `port`.

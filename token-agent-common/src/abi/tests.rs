@@ -89,7 +89,7 @@ fn listeners_are_told_apart() {
 }
 
 #[test]
-fn the_only_listener_is_known_by_its_address() {
+fn a_listener_is_known_by_its_address() {
     let [ipv4, other, ipv6] = [Address::ipv4(1), Address::ipv4(2), Address::new([1; 16])];
     for (matching, address, fits) in [
         (Match::Exact, ipv4, [true, false, false]),
@@ -99,8 +99,30 @@ fn the_only_listener_is_known_by_its_address() {
     ] {
         let mut ports = Ports::NONE;
         ports.insert(matching, address, 8080, 7);
-        let got = [ipv4, other, ipv6].map(|server| ports.only(&server, 8080).is_some());
+        let got = [ipv4, other, ipv6].map(|server| ports.listed(&server, 8080).is_some());
         assert_eq!(got, fits, "{matching:?} {address:?}");
+    }
+}
+
+#[test]
+fn the_most_specific_listener_is_found_however_they_were_noted() {
+    let [server, other] = [Address::ipv4(1), Address::ipv4(2)];
+    let ipv6 = Address::new([1; 16]);
+    let all = [
+        (Match::Any, Address::NONE, 1),
+        (Match::AnyIpv4, Address::NONE, 2),
+        (Match::Exact, server, 3),
+    ];
+    for first in 0..3 {
+        for step in [1, 2] {
+            let mut ports = Ports::NONE;
+            for i in 0..3 {
+                let (matching, address, service) = all[(first + i * step) % 3];
+                ports.insert(matching, address, 8080, service);
+            }
+            let found = [server, other, ipv6].map(|server| ports.listed(&server, 8080));
+            assert_eq!(found, [Some(3), Some(2), Some(1)]);
+        }
     }
 }
 
@@ -108,15 +130,25 @@ fn the_only_listener_is_known_by_its_address() {
 fn ports_are_told_apart() {
     let server = Address::ipv4(1);
     let mut ports = Ports::NONE;
-    assert_eq!(ports.only(&Address::NONE, 0), None);
+    assert_eq!(ports.listed(&Address::NONE, 0), None);
     ports.insert(Match::Any, Address::NONE, 8080, 7);
-    assert_eq!(ports.only(&server, 8080), Some(7));
-    assert_eq!(ports.only(&server, 8081), None);
     ports.insert(Match::Exact, server, 8127, 8);
-    assert_eq!(ports.only(&server, 8080), None);
     assert_eq!(Ports::index(8080), Ports::index(8127));
+    let found = [8080, 8127, 8081].map(|port| ports.listed(&server, port));
+    assert_eq!(found, [Some(7), Some(8), None]);
     assert!(ports.contains(Match::Any, 8080) && !ports.contains(Match::Any, 8127));
     assert!(ports.contains(Match::Exact, 8127) && !ports.contains(Match::Exact, 8080));
     assert!(!ports.contains(Match::AnyIpv4, 8080));
     assert!(Ports::index(u16::MAX) == Ports::COUNT - 1);
+}
+
+#[test]
+fn more_listeners_than_are_listed_are_noticed() {
+    let mut ports = Ports::NONE;
+    for port in 0..4 {
+        ports.insert(Match::Any, Address::NONE, port, 7);
+        assert!(ports.lists_all());
+    }
+    ports.insert(Match::Any, Address::NONE, 4, 7);
+    assert!(!ports.lists_all() && ports.has(4));
 }
