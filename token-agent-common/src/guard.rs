@@ -165,6 +165,9 @@ pub trait Host {
     /// `at`; false if they are not there.
     fn keep(&self, segment: &Segment, offset: u32, len: u32, page: u32, at: u32) -> bool;
 
+    /// The same of bytes that stand at `from` in the window.
+    fn keep_read(&self, window: &Window, from: u32, len: u32, page: u32, at: u32) -> bool;
+
     /// The eight bytes from a page's byte `at` on.
     fn kept(&self, page: u32, at: u32) -> Option<u64>;
 
@@ -340,14 +343,15 @@ pub fn commit<H: Host>(
         }
         buffer.tokens.add_all(&work.tokens);
         work.keeping = Keeping::NONE;
-        H::repeat(
-            Keeping::TURNS,
-            &mut Keeps {
-                work: &mut *work,
-                buffer: &mut *buffer,
-                host: &*host,
-            },
-        );
+        let mut keeps = Keeps {
+            work: &mut *work,
+            buffer: &mut *buffer,
+            host: &*host,
+        };
+        // Mostly it is one piece in one go.
+        if !keeps.turn() {
+            H::repeat(Keeping::TURNS, &mut keeps);
+        }
         if !is_settled {
             buffer.head.restore(&work.reader.head);
         }

@@ -187,7 +187,7 @@ impl Headers {
     /// Puts the eight bytes in that stand at `at`, which is below [`HEADERS`].
     #[inline(always)]
     pub const fn put(&mut self, at: u32, bytes: u64) {
-        words::set_unaligned(&mut self.bytes, at, bytes);
+        words::set_unaligned(&mut self.bytes, at, 0, bytes);
     }
 
     /// Copies the start of `frame` in.

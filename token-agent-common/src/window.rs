@@ -69,7 +69,7 @@ impl Window {
     /// Ends the payload after `count` bytes.
     #[inline(always)]
     pub fn seal(&mut self, count: u32) {
-        words::set_unaligned(&mut self.words, count.wrapping_add(MARGIN), 0);
+        words::set_unaligned(&mut self.words, count.wrapping_add(MARGIN), 0, 0);
         // For a payload that fills its room, of which the zero is not looked at.
         self.ends[CAPACITY / 64] = u64::MAX;
         // A number of its own, so that what the kernel's verifier learns of it in the loop
@@ -89,6 +89,19 @@ impl Window {
             }
             i += 1;
         }
+    }
+
+    /// Copies the `len` bytes from `at` on, which must be there, to `to_at` in `to`.
+    #[inline(always)]
+    pub(crate) const fn copy<const M: usize>(
+        &self,
+        at: u32,
+        to: &mut [u64; M],
+        to_at: u32,
+        len: u32,
+    ) {
+        let at = at.wrapping_add(MARGIN);
+        words::copy_bytes::<CAPACITY, _, _>(&self.words, at, to, to_at, len);
     }
 
     /// Where the payload goes: `CAPACITY` bytes. Then [`seal`](Self::seal) it.

@@ -6,6 +6,8 @@
 //! compiler nor the kernel's verifier needs a bounds check, and several words
 //! in a row share one calculation of where they are.
 
+use crate::swar;
+
 /// How many words in a row may be read from one place.
 pub(crate) const AHEAD: usize = 8;
 
@@ -33,11 +35,16 @@ pub(crate) const fn unaligned<const N: usize>(words: &[u64; N], at: u32, ahead: 
     u64::from_le(unsafe { word.read_unaligned() })
 }
 
-/// Replaces the eight bytes from `at` on.
+/// Replaces the eight bytes at `ahead` words (below [`AHEAD`]) from `at` on.
 #[inline(always)]
 #[cfg(not(target_arch = "bpf"))]
-pub(crate) const fn set_unaligned<const N: usize>(words: &mut [u64; N], at: u32, value: u64) {
-    let index = place::<N>(at) / 8;
+pub(crate) const fn set_unaligned<const N: usize>(
+    words: &mut [u64; N],
+    at: u32,
+    ahead: usize,
+    value: u64,
+) {
+    let index = place::<N>(at) / 8 + ahead;
     let shift = (at & 7) * 8;
     let kept = !(u64::MAX << shift);
     words[index] = ((u64::from_le(words[index]) & kept) | value << shift).to_le();
@@ -52,11 +59,59 @@ pub(crate) const fn set_unaligned<const N: usize>(words: &mut [u64; N], at: u32,
 #[inline(always)]
 #[cfg(target_arch = "bpf")]
 #[expect(unsafe_code, reason = "safe Rust has no unaligned store")]
-pub(crate) const fn set_unaligned<const N: usize>(words: &mut [u64; N], at: u32, value: u64) {
-    // SAFETY: the place is below (N - AHEAD) * 8, so the eight bytes are inside the N words.
-    let word = unsafe { words.as_mut_ptr().byte_add(place::<N>(at)) };
+pub(crate) const fn set_unaligned<const N: usize>(
+    words: &mut [u64; N],
+    at: u32,
+    ahead: usize,
+    value: u64,
+) {
+    // SAFETY: the place is below (N - AHEAD) * 8, so `ahead` words from there are inside the N words.
+    let word = unsafe { words.as_mut_ptr().byte_add(place::<N>(at)).add(ahead) };
     // SAFETY: as above.
     unsafe { word.write_unaligned(value.to_le()) }
+}
+
+/// Copies the `len` bytes at `from_at` to `to_at`, and changes no byte behind them. At most `MAX` are copied; both
+/// places leave room for as many before their buffer wraps around, and `MAX` is a multiple of 64.
+#[inline(always)]
+pub(crate) const fn copy_bytes<const MAX: usize, const N: usize, const M: usize>(
+    from: &[u64; N],
+    from_at: u32,
+    to: &mut [u64; M],
+    to_at: u32,
+    len: u32,
+) {
+    let mut at = 0;
+    let mut i = 0;
+    while i < MAX / 64 {
+        if at + 64 > len {
+            break;
+        }
+        let mut ahead = 0;
+        while ahead < AHEAD {
+            let word = unaligned(from, from_at.wrapping_add(at), ahead);
+            set_unaligned(to, to_at.wrapping_add(at), ahead, word);
+            ahead += 1;
+        }
+        at += 64;
+        i += 1;
+    }
+    let mut i = 0;
+    while i < 7 {
+        if at + 8 > len {
+            break;
+        }
+        let word = unaligned(from, from_at.wrapping_add(at), 0);
+        set_unaligned(to, to_at.wrapping_add(at), 0, word);
+        at += 8;
+        i += 1;
+    }
+    if at < len {
+        let mask = swar::bytes_below(len - at, 0);
+        let old = unaligned(to, to_at.wrapping_add(at), 0);
+        let new = unaligned(from, from_at.wrapping_add(at), 0);
+        set_unaligned(to, to_at.wrapping_add(at), 0, old & !mask | new & mask);
+    }
 }
 
 /// Copies a value that is a number of words, one after the other, from the word `first` on.
@@ -92,7 +147,7 @@ mod tests {
     fn bytes_are_where_they_were_put() {
         for at in 0..64u32 {
             let mut words = [u64::MAX; 8 + AHEAD];
-            set_unaligned(&mut words, at, u64::from_le_bytes(*b"abcdefgh"));
+            set_unaligned(&mut words, at, 0, u64::from_le_bytes(*b"abcdefgh"));
             for (i, word) in words.iter().enumerate() {
                 for (j, byte) in word.to_le_bytes().into_iter().enumerate() {
                     let place = (i * 8 + j).wrapping_sub(at as usize);
@@ -105,6 +160,29 @@ mod tests {
             for ahead in 1..AHEAD.min(8 - at as usize / 8) {
                 let further = at + 8 * ahead as u32;
                 assert_eq!(unaligned(&words, at, ahead), unaligned(&words, further, 0));
+            }
+        }
+    }
+    #[test]
+    fn so_many_bytes_are_copied_and_no_other() {
+        let from: [u64; 64 + AHEAD] = core::array::from_fn(|i| {
+            u64::from_le_bytes(core::array::from_fn(|j| (i * 8 + j) as u8))
+        });
+        for from_at in 0..16u32 {
+            for to_at in 0..16u32 {
+                for len in 0..=128 {
+                    let mut to = [u64::MAX; 32 + AHEAD];
+                    copy_bytes::<128, _, _>(&from, from_at, &mut to, to_at, len);
+                    for (i, byte) in to.iter().flat_map(|word| word.to_le_bytes()).enumerate() {
+                        let place = (i as u32).wrapping_sub(to_at);
+                        let expected = if place < len {
+                            (place + from_at) as u8
+                        } else {
+                            0xff
+                        };
+                        assert_eq!(byte, expected, "{len} bytes from {from_at} to {to_at}: {i}");
+                    }
+                }
             }
         }
     }

@@ -361,6 +361,15 @@ impl<P: Packet> Host for Kernel<'_, P> {
     }
 
     #[inline(always)]
+    fn keep_read(&self, window: &Window, from: u32, len: u32, page: u32, at: u32) -> bool {
+        let Some(page) = maps::page(page.wrapping_sub(1)) else {
+            return false;
+        };
+        page.take(at, window, from, len);
+        true
+    }
+
+    #[inline(always)]
     fn kept(&self, page: u32, at: u32) -> Option<u64> {
         Some(maps::page(page.wrapping_sub(1))?.word(at))
     }

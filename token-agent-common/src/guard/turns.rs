@@ -169,6 +169,7 @@ impl<H: Host> Turns for Keeps<'_, H> {
             connection,
             plan,
             reader,
+            window,
             keeping,
             ..
         } = &mut *self.work;
@@ -204,10 +205,12 @@ impl<H: Host> Turns for Keeps<'_, H> {
             }
         }
         let len = keeping.len.min(COPY);
-        // They are there: they were read.
-        let _ = self
-            .host
-            .keep(segment, keeping.from, len, keeping.page, keeping.at);
+        let Keeping { page, from, at, .. } = *keeping;
+        // They are there: they were read, most of them last.
+        let _ = match reader.in_window(from, len) {
+            Some(place) => self.host.keep_read(window, place, len, page, at),
+            None => self.host.keep(segment, from, len, page, at),
+        };
         keeping.from += len;
         keeping.at += len;
         keeping.len -= len;

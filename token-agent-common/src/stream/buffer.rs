@@ -6,7 +6,12 @@
 //! byte, however the repetition is cut.
 
 use super::Tokens;
-use crate::{digest::KeyWords, http1::Head, words};
+use crate::{
+    digest::KeyWords,
+    http1::Head,
+    window::{self, Window},
+    words,
+};
 
 /// How many bytes a page has: most heads have fewer.
 pub const PAGE: u32 = 2_048;
@@ -75,6 +80,13 @@ impl Page {
     #[inline(always)]
     pub const fn bytes_mut(&mut self) -> &mut [u64; WORDS + words::AHEAD] {
         &mut self.bytes
+    }
+
+    /// Keeps at `at` the `len` (at most [`COPY`]) bytes that stand at `from` in the window. There is room for them.
+    #[inline(always)]
+    pub const fn take(&mut self, at: u32, window: &Window, from: u32, len: u32) {
+        const { assert!(COPY as usize == window::CAPACITY) };
+        window.copy(from, &mut self.bytes, at, len);
     }
 
     /// Keeps `bytes` at `at`, where there is room for them.

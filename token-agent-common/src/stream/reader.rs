@@ -227,6 +227,17 @@ impl Reader {
         Turn::End
     }
 
+    /// Where in the window these bytes of the payload stand, if all of them do.
+    #[inline(always)]
+    pub(crate) const fn in_window(&self, offset: u32, len: u32) -> Option<u32> {
+        let at = offset.wrapping_sub(self.offset);
+        if at <= self.cursor.end && len <= self.cursor.end - at {
+            Some(at)
+        } else {
+            None
+        }
+    }
+
     /// Moves on to the next window and gives its length, which is 0 at the segment's end.
     #[inline(always)]
     const fn next_window(&mut self) -> u32 {
@@ -253,10 +264,84 @@ impl Reader {
         }
         let count = opaque.min(u64::from(left)) as u32;
         self.head.pass(u64::from(count));
-        let in_window = count.min(self.cursor.end - self.cursor.at);
-        self.cursor.at += in_window;
-        // The window's bytes are used up then; the next one starts behind the stretch.
-        self.offset += count - in_window;
+        if count <= self.cursor.end - self.cursor.at {
+            self.cursor.at += count;
+        } else {
+            // The next window starts behind the stretch.
+            self.offset = at + count;
+            self.cursor = Cursor::NONE;
+        }
         Turn::Going
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::format;
+
+    use super::*;
+    use crate::{
+        http1::{Charset, CredentialRule},
+        name::Name,
+    };
+
+    /// Reads a segment whole.
+    fn read(payload: &[u8]) -> (Reader, Window) {
+        let key = KeyWords::new(&[0; 32]);
+        let name = |text| Name::new(text).unwrap();
+        let rules = Rules {
+            credential: &CredentialRule::new(
+                name("authorization"),
+                name("bearer"),
+                Charset::B64Token,
+            ),
+            key: &key,
+            options: 0,
+        };
+        let (mut reader, mut window) = (Reader::new(&key), Window::new());
+        reader.begin(0, payload.len() as u32);
+        for _ in 0..Reader::turns(payload.len() as u32) {
+            let turn = reader.turn(&mut window, &rules, |window, offset, len| {
+                window.fill(&payload[offset as usize..][..len as usize]) == len
+            });
+            match turn {
+                Turn::Request(_) if reader.go_on() => return (reader, window),
+                Turn::Going | Turn::Request(_) => {}
+                Turn::End => return (reader, window),
+                Turn::Lost(reason) => panic!("{reason:?}"),
+            }
+        }
+        panic!("more turns than there can be");
+    }
+
+    #[test]
+    fn what_is_in_the_window_is_what_stands_there_in_the_payload() {
+        let request = |len: usize| {
+            let body = "b".repeat(len);
+            format!("PUT / HTTP/1.1\r\nContent-Length: {len}\r\n\r\n{body}")
+        };
+        let mut found = 0;
+        for first in (0..600).step_by(7) {
+            let payload = [request(first), request(300), request(0)].concat();
+            for end in 1..=payload.len() {
+                let payload = &payload.as_bytes()[..end];
+                let (reader, window) = read(payload);
+                for piece in &reader.read.pieces[..reader.read.count as usize] {
+                    for from in piece.from..piece.to {
+                        let Some(at) = reader.in_window(from, piece.to - from) else {
+                            continue;
+                        };
+                        found += 1;
+                        for i in 0..piece.to - from {
+                            let byte = payload[(from + i) as usize];
+                            assert_eq!(window.word(at + i) as u8, byte, "{first}, {end}");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(found > 100_000, "only {found} were found there");
     }
 }

@@ -433,6 +433,12 @@ impl Host for Plain<'_> {
             .is_some()
     }
 
+    fn keep_read(&self, window: &Window, from: u32, len: u32, page: u32, at: u32) -> bool {
+        let mut pages = self.pages.borrow_mut();
+        pages.of_mut(page).take(at, window, from, len);
+        true
+    }
+
     fn kept(&self, page: u32, at: u32) -> Option<u64> {
         Some(self.pages.borrow().of(page).word(at))
     }
