@@ -14,7 +14,7 @@ use crate::{
     packet::Segment,
     reason::Reason,
     stream::{Arrival, Buffer, Comparison, Connection, PIECES, Plan, Reader, Seen, Tokens},
-    window::Window,
+    window::{self, Window},
 };
 
 /// What is needed while one segment is judged.
@@ -94,6 +94,17 @@ impl Work {
         self.tokens.clear();
         self.digest = Digest::NONE;
         self.reader.head.reset();
+        self.reader.have_ready(0);
+    }
+
+    /// Has `fill` put the payload's first bytes into the window, as many as asked for, before it is known whether they are
+    /// to be read.
+    #[inline(always)]
+    pub fn look_ahead(&mut self, fill: impl FnOnce(&Segment, u32, &mut Window) -> bool) {
+        let count = self.segment.len.min(window::CAPACITY as u32);
+        if count > 0 && fill(&self.segment, count, &mut self.window) {
+            self.reader.have_ready(count);
+        }
     }
 }
 

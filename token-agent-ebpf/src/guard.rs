@@ -157,6 +157,16 @@ fn find<P: Packet>(packet: &P, scratch: &mut Scratch, case: &Case<'_>) -> u32 {
     {
         return fate::PASS;
     }
+    if let Some(slot) = maps::slot(found) {
+        // SAFETY: a slot is a map's value. If it is another connection's by now, it was looked ahead in vain.
+        let connection = unsafe { &mut (*slot).connection };
+        connection.want();
+        if !connection.place().is_opaque() {
+            scratch.work.look_ahead(|segment, len, window| {
+                packet.load_window(segment.payload, len, window)
+            });
+        }
+    }
     match table::hold(scratch, found, case, now) {
         Hold::HELD if scratch.work.connection.is_lost() => {
             table::give(scratch);

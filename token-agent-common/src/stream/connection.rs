@@ -97,7 +97,7 @@ pub struct Connection {
     head_since: u32,
     /// When a packet was last seen, in [`ticks`].
     used: u32,
-    reserved: u32,
+    flags: u32,
     /// Deciding bytes from here on, up to `unkept_until`, passed and were not kept.
     unkept_from: u64,
 
@@ -106,7 +106,8 @@ pub struct Connection {
     /// Where the client's stream ends, if it has.
     fin: u64,
     state: u32,
-    flags: u32,
+    /// Of no meaning; see [`want`](Self::want).
+    wanted: u32,
 }
 
 /// Where what changes often begins, in words.
@@ -136,7 +137,7 @@ impl Connection {
         used: 0,
         buffer: 0,
         generation: 0,
-        reserved: 0,
+        wanted: 0,
     };
 
     /// Takes up an offer: the connection begins. `start` is where a parser stands before its
@@ -275,6 +276,15 @@ impl Connection {
     #[inline(always)]
     pub const fn lose(&mut self) {
         self.state = state::LOST;
+    }
+
+    /// Has this processor fetch what is soon to be changed, from another one that may have changed it last: a store does
+    /// not wait, as an exchange would. To be done without the mark, too.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "safe Rust has no volatile access")]
+    pub fn want(&mut self) {
+        // SAFETY: a reference.
+        unsafe { (&raw mut self.wanted).write_volatile(0) };
     }
 
     /// It is over: what follows belongs to another one, if one is offered.

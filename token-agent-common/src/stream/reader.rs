@@ -98,7 +98,8 @@ pub struct Reader {
     pub read: Read,
     /// Offset in the payload where the window starts.
     offset: u32,
-    reserved: u32,
+    /// How many of the payload's first bytes stand in the window before reading begins.
+    ready: u32,
     /// Where reading stands.
     cursor: Cursor,
 }
@@ -111,7 +112,7 @@ impl Reader {
             head: Head::new(key),
             read: Read::NONE,
             offset: 0,
-            reserved: 0,
+            ready: 0,
             cursor: Cursor::NONE,
         }
     }
@@ -125,8 +126,22 @@ impl Reader {
         self.read.head_end = 0;
         self.read.asked = 0;
         self.read.count = 0;
-        self.offset = from;
-        self.cursor = Cursor::NONE;
+        if from < self.ready {
+            self.offset = 0;
+            self.cursor = Cursor {
+                at: from,
+                end: self.ready,
+            };
+        } else {
+            self.offset = from;
+            self.cursor = Cursor::NONE;
+        }
+    }
+
+    /// Says that the payload's first `count` bytes stand in the window.
+    #[inline(always)]
+    pub const fn have_ready(&mut self, count: u32) {
+        self.ready = count;
     }
 
     /// An upper bound on the turns a segment of `len` bytes takes. Each one

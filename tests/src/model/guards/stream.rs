@@ -347,6 +347,10 @@ impl StreamGuard {
             reason: None,
         };
         let buffer = (work.connection.buffer != 0).then_some(&*self.buffer);
+        // Not always: the kernel's look at whether it is in vain may be late.
+        if !work.segment.sequence.is_multiple_of(4) {
+            work.look_ahead(|segment, len, window| host.fill(segment, 0, len, window));
+        }
         let mut fate = guard::meet(work, buffer, &mut host, at);
         let has_room = self.room.has_buffer && policy.pages != Some(0);
         if fate == Fate::Read {
