@@ -106,6 +106,11 @@ fn offered(scratch: &mut Scratch) -> Action {
             return Action::Pass;
         }
         if is_near {
+            // A cookie binds it, also when this connection is over.
+            if maps::offers(key, offers) {
+                offers.note(pair, ticks(clock::now()));
+                maps::offer(key, offers);
+            }
             return Action::Drop;
         }
     }

@@ -189,6 +189,27 @@ impl Offers {
         };
     }
 
+    /// Remembers one that was made and that nobody can take up, because it did not get to the client: a cookie binds it
+    /// all the same.
+    #[inline(always)]
+    pub fn note(&mut self, pair: Pair, now: u32) {
+        let was_open = self.opened(pair);
+        self.add(pair, now);
+        self.open &= !self.opened(pair) | was_open;
+    }
+
+    /// The bit of this pair if it can be taken up.
+    #[inline(always)]
+    fn opened(&self, pair: Pair) -> u8 {
+        let mut bit = 0;
+        for i in 0..OFFERS {
+            if self.open & 1 << i != 0 && self.pairs[i] == pair {
+                bit = 1 << i;
+            }
+        }
+        bit
+    }
+
     /// The offer that `segment` takes up.
     #[inline(always)]
     #[must_use]

@@ -210,6 +210,7 @@ impl StreamGuard {
             if slot.connection.is_near(pair, &slot.witness.seen(), at) {
                 self.transitions.add(Transition::OfferedNear);
                 slot.connection.note_offer(pair);
+                self.offers.note(pair, at);
                 return false;
             }
             self.transitions

@@ -123,6 +123,19 @@ fn an_offer_that_was_taken_up_is_remembered() -> Result<()> {
         assert!(!it.offer()?);
         it.renumber(1_000, 2_000);
         assert_eq!(it.send(len(&head) + 100, "x")?, late);
+        // Also when the connection is over that it was dropped for.
+        let mut it = Conversation::closed(&mut guard, program, 3);
+        it.renumber(1_000, 2_000);
+        assert!(it.offer()?);
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        it.renumber(1_000, 62_000);
+        assert!(!it.offer()?);
+        it.renumber(1_000, 2_000);
+        it.server(RST, 0, 0, "")?;
+        it.renumber(1_000, 122_000);
+        assert!(it.offer()?);
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        assert_eq!(it.send(len(&head) + 100, "x")?, late);
     }
     Ok(())
 }

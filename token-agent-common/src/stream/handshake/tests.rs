@@ -48,3 +48,23 @@ fn offers_are_forgotten_when_no_cookie_of_theirs_is_good() {
     offers.add(new, later + 1);
     assert_eq!(offers.besides(new), Besides::Nothing);
 }
+
+#[test]
+fn an_offer_that_did_not_get_to_the_client_is_known_and_not_taken_up() {
+    let mut offers = Offers::NONE;
+    let (first, dropped) = (offer(0, 1), offer(100, 2));
+    offers.add(first, 0);
+    let before = offers;
+    offers.note(dropped, 1);
+    assert_eq!(offers.open, before.open);
+    assert_eq!(offers.besides(first), Besides::Near);
+    // One that did stays open, and one whose place is taken does not open it.
+    offers.note(first, 2);
+    assert_eq!(offers.open, before.open);
+    for client in 3..10 {
+        offers.note(offer(1 << client, client), 3);
+    }
+    assert!(offers.is_none());
+    offers.add(dropped, 4);
+    assert!(!offers.is_none());
+}
