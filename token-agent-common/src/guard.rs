@@ -13,7 +13,10 @@ use crate::{
     http1::Rules,
     packet::Segment,
     reason::Reason,
-    stream::{Arrival, Buffer, Comparison, Connection, PIECES, Plan, Reader, Seen, Tokens},
+    stream::{
+        Arrival, Buffer, Comparison, Connection, PIECES, Piece, Plan, Read, Reader, Room, Seen,
+        Tokens,
+    },
     window::{self, Window},
 };
 
@@ -337,6 +340,28 @@ pub const fn wants_buffer(work: &Work) -> bool {
     work.reader.read.count > 0
 }
 
+/// Keeps what decides in the segment, if it is what it mostly is: one piece, that still stands in the window, on a connection
+/// of which nothing else is kept.
+#[inline(always)]
+fn keep_at_once<H: Host>(work: &Work, buffer: &mut Buffer, host: &H) -> bool {
+    let Read { pieces, count, .. } = &work.reader.read;
+    let [Piece { from, to }, ..] = *pieces;
+    if *count != 1 {
+        return *count == 0;
+    }
+    let len = to - from;
+    let Some(place) = work.reader.in_window(from, len) else {
+        return false;
+    };
+    let position = work.plan.position.wrapping_add(u64::from(from));
+    let Some(Room { page, at, len }) = buffer.begin_with(position, len) else {
+        return false;
+    };
+    // It is there: it was read.
+    let _ = host.keep_read(&work.window, place, len, page, at);
+    true
+}
+
 /// Notes what the segment means that was judged, and keeps its deciding bytes. `buffer` is the
 /// connection's.
 #[inline(always)]
@@ -353,15 +378,16 @@ pub fn commit<H: Host>(
             buffer.tokens.clear();
         }
         buffer.tokens.add_all(&work.tokens);
-        work.keeping = Keeping::NONE;
-        let mut keeps = Keeps {
-            work: &mut *work,
-            buffer: &mut *buffer,
-            host: &*host,
-        };
-        // Mostly it is one piece in one go.
-        if !keeps.turn() {
-            H::repeat(Keeping::TURNS, &mut keeps);
+        if !keep_at_once(work, buffer, &*host) {
+            work.keeping = Keeping::NONE;
+            H::repeat(
+                Keeping::TURNS,
+                &mut Keeps {
+                    work: &mut *work,
+                    buffer: &mut *buffer,
+                    host: &*host,
+                },
+            );
         }
         if !is_settled {
             buffer.head.restore(&work.reader.head);

@@ -93,13 +93,7 @@ impl Window {
 
     /// Copies the `len` bytes from `at` on, which must be there, to `to_at` in `to`.
     #[inline(always)]
-    pub(crate) const fn copy<const M: usize>(
-        &self,
-        at: u32,
-        to: &mut [u64; M],
-        to_at: u32,
-        len: u32,
-    ) {
+    pub(crate) fn copy<const M: usize>(&self, at: u32, to: &mut [u64; M], to_at: u32, len: u32) {
         let at = at.wrapping_add(MARGIN);
         words::copy_bytes::<CAPACITY, _, _>(&self.words, at, to, to_at, len);
     }

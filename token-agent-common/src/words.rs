@@ -6,7 +6,7 @@
 //! compiler nor the kernel's verifier needs a bounds check, and several words
 //! in a row share one calculation of where they are.
 
-use crate::swar;
+use crate::{opaque, swar};
 
 /// How many words in a row may be read from one place.
 pub(crate) const AHEAD: usize = 8;
@@ -74,43 +74,48 @@ pub(crate) const fn set_unaligned<const N: usize>(
 /// Copies the `len` bytes at `from_at` to `to_at`, and changes no byte behind them. At most `MAX` are copied; both
 /// places leave room for as many before their buffer wraps around, and `MAX` is a multiple of 64.
 #[inline(always)]
-pub(crate) const fn copy_bytes<const MAX: usize, const N: usize, const M: usize>(
+pub(crate) fn copy_bytes<const MAX: usize, const N: usize, const M: usize>(
     from: &[u64; N],
-    from_at: u32,
+    mut from_at: u32,
     to: &mut [u64; M],
-    to_at: u32,
-    len: u32,
+    mut to_at: u32,
+    mut len: u32,
 ) {
-    let mut at = 0;
     let mut i = 0;
     while i < MAX / 64 {
-        if at + 64 > len {
+        if len < 64 {
             break;
         }
         let mut ahead = 0;
         while ahead < AHEAD {
-            let word = unaligned(from, from_at.wrapping_add(at), ahead);
-            set_unaligned(to, to_at.wrapping_add(at), ahead, word);
+            set_unaligned(to, to_at, ahead, unaligned(from, from_at, ahead));
             ahead += 1;
+            // The compiler would load all of them first, for which there are too few registers.
+            if ahead.is_multiple_of(4) {
+                opaque::memory(to);
+            }
         }
-        at += 64;
+        from_at = from_at.wrapping_add(64);
+        to_at = to_at.wrapping_add(64);
+        len -= 64;
         i += 1;
     }
     let mut i = 0;
     while i < 7 {
-        if at + 8 > len {
+        if len < 8 {
             break;
         }
-        let word = unaligned(from, from_at.wrapping_add(at), 0);
-        set_unaligned(to, to_at.wrapping_add(at), 0, word);
-        at += 8;
+        set_unaligned(to, to_at, 0, unaligned(from, from_at, 0));
+        opaque::memory(to);
+        from_at = from_at.wrapping_add(8);
+        to_at = to_at.wrapping_add(8);
+        len -= 8;
         i += 1;
     }
-    if at < len {
-        let mask = swar::bytes_below(len - at, 0);
-        let old = unaligned(to, to_at.wrapping_add(at), 0);
-        let new = unaligned(from, from_at.wrapping_add(at), 0);
-        set_unaligned(to, to_at.wrapping_add(at), 0, old & !mask | new & mask);
+    if len > 0 {
+        let mask = swar::bytes_below(len, 0);
+        let (old, new) = (unaligned(to, to_at, 0), unaligned(from, from_at, 0));
+        set_unaligned(to, to_at, 0, old & !mask | new & mask);
     }
 }
 

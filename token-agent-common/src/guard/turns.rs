@@ -169,7 +169,6 @@ impl<H: Host> Turns for Keeps<'_, H> {
             connection,
             plan,
             reader,
-            window,
             keeping,
             ..
         } = &mut *self.work;
@@ -205,12 +204,10 @@ impl<H: Host> Turns for Keeps<'_, H> {
             }
         }
         let len = keeping.len.min(COPY);
-        let Keeping { page, from, at, .. } = *keeping;
-        // They are there: they were read, most of them last.
-        let _ = match reader.in_window(from, len) {
-            Some(place) => self.host.keep_read(window, place, len, page, at),
-            None => self.host.keep(segment, from, len, page, at),
-        };
+        // They are there: they were read.
+        let _ = self
+            .host
+            .keep(segment, keeping.from, len, keeping.page, keeping.at);
         keeping.from += len;
         keeping.at += len;
         keeping.len -= len;

@@ -84,7 +84,7 @@ impl Page {
 
     /// Keeps at `at` the `len` (at most [`COPY`]) bytes that stand at `from` in the window. There is room for them.
     #[inline(always)]
-    pub const fn take(&mut self, at: u32, window: &Window, from: u32, len: u32) {
+    pub fn take(&mut self, at: u32, window: &Window, from: u32, len: u32) {
         const { assert!(COPY as usize == window::CAPACITY) };
         window.copy(from, &mut self.bytes, at, len);
     }
@@ -255,6 +255,23 @@ impl Buffer {
             at,
             len: room,
         })
+    }
+
+    /// Makes room for `len` bytes that stand at `position`, if nothing is kept and the page for them is there.
+    #[inline(always)]
+    pub(crate) const fn begin_with(&mut self, position: u64, len: u32) -> Option<Room> {
+        let page = self.pages[0];
+        if self.begun != 0 || self.at != 0 || page == 0 || len > PAGE {
+            return None;
+        }
+        self.runs[0] = Run {
+            position,
+            at: 0,
+            len,
+        };
+        self.begun = 1;
+        self.at = len;
+        Some(Room { page, at: 0, len })
     }
 
     /// Where what stands at `at` is: its page's number plus one, and the offset there.

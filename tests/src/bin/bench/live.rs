@@ -165,6 +165,9 @@ impl Scene<'_> {
 /// Of what is no request so many times less is measured: a connection that is busy one way has few packets the other.
 const LESS: u64 = 10;
 
+/// Of fewer packets, as the handshakes of connections on which every request is denied, a figure says nothing.
+const FEW: u64 = 1_000;
+
 /// Measures every kind of traffic on both hooks whose name has `only` in it, requests over so many packets.
 pub(crate) fn measure_all(requests: u64, only: &str) -> Result<()> {
     println!(
@@ -188,6 +191,9 @@ pub(crate) fn measure_all(requests: u64, only: &str) -> Result<()> {
             let guarded = with_guard(hook, traffic, packets)?;
             let empty = without(hook, traffic, packets)?;
             let row = |spent: &[Spent], empty: &[Spent]| {
+                if spent.iter().map(|spent| spent.runs).sum::<u64>() < FEW {
+                    return format!("{:>14}{:>12}", "few", "");
+                }
                 let empty = Summary::of(empty);
                 format!("{:>14}{:>12}", Summary::of(spent).over(empty), empty)
             };
