@@ -55,6 +55,29 @@ fn every_byte_of_a_repetition_is_compared() -> Result<()> {
 }
 
 #[test]
+fn a_whole_request_is_repeated_as_it_was() -> Result<()> {
+    let mut guard = guard()?;
+    let (first, second) = (bearer("good"), request("GET", "other", "good", "X: 1\r\n"));
+    let here = len(&first);
+    for program in PROGRAMS {
+        for at in 0..second.len() {
+            let mut it = Conversation::open(&mut guard, program, 1)?;
+            assert_eq!(it.send(0, first.as_str())?, ALLOWED);
+            it.ack(here)?;
+            assert_eq!(it.send(here, second.as_str())?, ALLOWED);
+            assert_eq!(it.send(here, second.as_str())?, PASSED, "whole");
+            let tail = &second[at..];
+            assert_eq!(it.send(here + at as u32, tail)?, PASSED, "from {at} on");
+            let mut other = second.clone().into_bytes();
+            other[at] ^= 1;
+            let changed = dropped(Reason::ChangedRetransmission);
+            assert_eq!(it.send(here, other)?, changed, "{at}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn all_lines_of_a_body_in_chunks_are_compared() -> Result<()> {
     let mut guard = guard()?;
     let chunk = format!("64\r\n{}\r\n", "x".repeat(100));
