@@ -257,7 +257,8 @@ impl Buffer {
         })
     }
 
-    /// Makes room for `len` bytes that stand at `position`, if nothing is kept and the page for them is there.
+    /// Makes room for `len` bytes that stand at `position`, if nothing is kept and the page for them is there: what
+    /// [`reserve`](Self::reserve) does then, for callers who have not the stack for all else that it does.
     #[inline(always)]
     pub(crate) const fn begin_with(&mut self, position: u64, len: u32) -> Option<Room> {
         let page = self.pages[0];
