@@ -10,7 +10,7 @@ use aya_ebpf::{
 };
 use token_agent_common::{
     abi::{FlowKey, Standing},
-    stream::{Pair, Slot},
+    stream::Pair,
 };
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     packet::{Packet, TcPacket},
     report::Case,
     table::{self, Held, Hold},
-    witness::{TRIES, carry_out},
+    witness::{TRIES, carry_out, tell},
 };
 
 /// Answers what the agent asks about a connection.
@@ -46,13 +46,11 @@ pub(crate) fn adopt(packet: &TcPacket) -> Standing {
     let now = clock::now();
     let found = maps::flow(&scratch.work.segment.flow);
     let mut closed = NO_SLOT;
-    if let Some(slot) = maps::slot(found) {
-        match known(&scratch.work.segment.flow, slot, &scratch.socket, now) {
-            KNOWN => return Standing::Known,
-            CLOSED => closed = found,
-            NOT_OURS => {}
-            _ => return Standing::Unknown,
-        }
+    match known(&scratch.work.segment.flow, found, &scratch.socket, now) {
+        KNOWN => return Standing::Known,
+        CLOSED => closed = found,
+        NOT_OURS => {}
+        _ => return Standing::Unknown,
     }
     let Scratch {
         work,
@@ -76,9 +74,7 @@ pub(crate) fn adopt(packet: &TcPacket) -> Standing {
     if table::bind(scratch, isn, closed, &case, now) != Hold::HELD {
         return Standing::Unknown;
     }
-    if let Some(slot) = maps::slot(scratch.slot) {
-        scratch.socket.tell(slot);
-    }
+    scratch.socket.tell(scratch.slot);
     table::give(scratch);
     Standing::Adopted
 }
@@ -87,14 +83,17 @@ pub(crate) fn adopt(packet: &TcPacket) -> Standing {
 const KNOWN: u32 = 0;
 /// The same, and the connection is over.
 const CLOSED: u32 = 1;
-/// The slot is another connection's by now.
+/// It has no slot, or that is another's by now.
 const NOT_OURS: u32 = 2;
 /// What the slot knows does not fit the socket, or cannot be told now.
 const UNFIT: u32 = 3;
 
 /// Looks at the slot that the connection has, and brings up to date what was seen of the server.
 #[inline(always)]
-fn known(flow: &FlowKey, slot: *mut Slot, socket: &Socket, now: u64) -> u32 {
+fn known(flow: &FlowKey, index: u32, socket: &Socket, now: u64) -> u32 {
+    let Some(slot) = maps::slot(index) else {
+        return NOT_OURS;
+    };
     let Some(held) = Held::take(slot, now) else {
         return UNFIT;
     };
@@ -108,7 +107,7 @@ fn known(flow: &FlowKey, slot: *mut Slot, socket: &Socket, now: u64) -> u32 {
         // The server does not have it yet, or any more.
         KNOWN
     } else if connection.has_begun_with(socket.isn) {
-        socket.tell(slot);
+        socket.tell(index);
         KNOWN
     } else {
         UNFIT
@@ -250,24 +249,30 @@ impl Socket {
         )
     }
 
-    /// Has the slot know what the witness has missed.
+    /// Has it known what the witness of the slot has missed.
     #[inline(never)]
-    fn tell(&self, slot: *mut Slot) {
-        // SAFETY: a slot is a map's value; the words are changed one by one.
-        let slot = unsafe { &mut *slot };
+    fn tell(&self, index: u32) {
+        let Some((slot, words)) = maps::slot(index).zip(maps::witness(index)) else {
+            return;
+        };
+        // SAFETY: both are values of maps; the words are changed one by one.
+        let (slot, words) = unsafe { (&mut *slot, &mut *words) };
         let mut tries = 0;
         while tries < TRIES {
-            let witness = slot.witness;
+            let witness = *words;
             let mut is_done = true;
-            if let Some(change) = witness.has_sent(self.sent) {
-                is_done &= carry_out(&raw mut slot.witness.sent, change);
-            }
             if self.has_ended()
-                && let Some(change) = witness.has_ended()
+                && let Some(change) = slot.told.has_ended()
             {
-                is_done &= carry_out(&raw mut slot.witness.ended, change);
+                is_done &= carry_out(&raw mut slot.told.ended, change);
+            }
+            let mut sent = witness.sent;
+            if let Some(change) = witness.has_sent(self.sent) {
+                is_done &= carry_out(&raw mut words.sent, change);
+                sent = change.to;
             }
             if is_done {
+                tell(&mut slot.told, witness.acked, sent);
                 return;
             }
             tries += 1;

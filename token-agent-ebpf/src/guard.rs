@@ -134,7 +134,7 @@ fn passes_at_once<P: Packet>(packet: &P) -> bool {
         return false;
     };
     segment.flow.zone = maps::zone(settings, &segment.flow, packet.interface());
-    maps::recent(&segment.flow).is_some_and(|slot| admits(&segment, slot, clock::now()))
+    maps::recent(&segment.flow).is_some_and(|(slot, _)| admits(&segment, slot, clock::now()))
 }
 
 /// Finds the segment's connection, and holds that unless it is already clear what becomes of the segment.
@@ -225,7 +225,7 @@ fn admits(segment: &Segment, slot: *mut Slot, now: u64) -> bool {
     // SAFETY: a slot is a map's value.
     let slot = unsafe { &mut *slot };
     let now = ticks(now);
-    let seen = slot.witness.seen();
+    let seen = slot.heard();
     let admits =
         slot.connection.key == segment.flow && slot.connection.lets_pass(segment, &seen, now);
     if admits {

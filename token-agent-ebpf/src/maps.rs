@@ -18,7 +18,7 @@ use token_agent_common::{
     digest::Digest,
     guard::Work,
     packet::{Headers, options::Search, reset::Reset},
-    stream::{Buffer, Offers, Page, Slot},
+    stream::{Buffer, Offers, Page, Slot, Witness},
     verdict::{Audience, TokenEntry},
 };
 
@@ -97,6 +97,10 @@ const MAPPABLE: usize = BPF_F_MMAPABLE as usize;
 
 #[btf_map]
 static SLOTS: Array<Slot, 1, MAPPABLE> = Array::new();
+
+/// By the number of the slot.
+#[btf_map]
+static WITNESSES: Array<Witness, 1, MAPPABLE> = Array::new();
 
 /// Slots that were given back.
 #[btf_map]
@@ -233,10 +237,11 @@ pub(crate) fn flow(key: &FlowKey) -> u32 {
     index
 }
 
-/// The connection's slot, if it is where it was found last.
+/// The connection's slot and its number, if it is where it was found last.
 #[inline(always)]
-pub(crate) fn recent(key: &FlowKey) -> Option<*mut Slot> {
-    slot_of(RECENT.get(key.place())?.wrapping_sub(1), key)
+pub(crate) fn recent(key: &FlowKey) -> Option<(*mut Slot, u32)> {
+    let index = RECENT.get(key.place())?.wrapping_sub(1);
+    Some((slot_of(index, key)?, index))
 }
 
 /// The slot of this number, if it is the connection's.
@@ -249,6 +254,12 @@ fn slot_of(index: u32, key: &FlowKey) -> Option<*mut Slot> {
 #[inline(always)]
 pub(crate) fn slot(index: u32) -> Option<*mut Slot> {
     SLOTS.get_ptr_mut(index)
+}
+
+/// What was seen of the server of the connection that has this slot.
+#[inline(always)]
+pub(crate) fn witness(index: u32) -> Option<*mut Witness> {
+    WITNESSES.get_ptr_mut(index)
 }
 
 /// Says that the connection has this slot; false if there is no room, or it has one.

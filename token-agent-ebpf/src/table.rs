@@ -7,7 +7,7 @@ use token_agent_common::{
     abi::Usage,
     http1::Place,
     reason::Reason,
-    stream::{Buffer, Connection, PAGES, Pair, Slot, Witness, ticks},
+    stream::{Buffer, Connection, PAGES, Pair, Slot, ticks},
 };
 
 use crate::{
@@ -75,7 +75,7 @@ pub(crate) fn hold(scratch: &mut Scratch, found: u32, case: &Case<'_>, now: u64)
         let is_ours = work.connection.key == work.segment.flow;
         if is_ours && !work.connection.is_closed() {
             // SAFETY: as above; the words are changed one by one.
-            work.seen = unsafe { (*slot).witness }.seen();
+            work.seen = unsafe { &*slot }.heard();
             return Hold::HELD;
         }
         held.give();
@@ -141,11 +141,14 @@ pub(crate) fn bind(
 /// Makes the slot that of the connection in `work`; false if another processor was faster.
 #[inline(never)]
 fn enter(scratch: &mut Scratch, index: u32, was_closed: bool, now: u64) -> bool {
+    let Some(witness) = maps::witness(index) else {
+        return false;
+    };
     let Some(held) = maps::slot(index).and_then(|slot| Held::take(slot, now)) else {
         return false;
     };
-    // SAFETY: a slot is a map's value, and the mark is ours.
-    let slot = unsafe { &mut *held.slot };
+    // SAFETY: both are values of maps, and the mark is ours.
+    let (slot, witness) = unsafe { (&mut *held.slot, &mut *witness) };
     let work = &mut scratch.work;
     let key = &work.segment.flow;
     // One that is over does not begin again with the same numbers, or some near them: the server may still be at it.
@@ -156,7 +159,7 @@ fn enter(scratch: &mut Scratch, index: u32, was_closed: bool, now: u64) -> bool 
             && !slot.connection.has_begun_with(isn)
             && !slot
                 .connection
-                .is_near(isn, &slot.witness.seen(), ticks(now))
+                .is_near(isn, &slot.seen(witness), ticks(now))
     } else {
         maps::enter(key, index)
     };
@@ -164,19 +167,15 @@ fn enter(scratch: &mut Scratch, index: u32, was_closed: bool, now: u64) -> bool 
         held.give();
         return false;
     }
-    let Slot {
-        connection,
-        witness,
-        ..
-    } = slot;
+    let connection = &mut slot.connection;
     work.connection.generation = connection.generation.wrapping_add(1);
     work.connection.buffer = connection.buffer;
     if let Some(buffer) = buffer_of(connection) {
         buffer.clear();
     }
     connection.copy_from(&work.connection);
-    *witness = Witness::begun(connection.generation);
-    work.seen = slot.witness.seen();
+    slot.begin(witness);
+    work.seen = slot.heard();
     scratch.slot = index;
     scratch.mark = held.mark;
     true
@@ -197,7 +196,7 @@ pub(crate) fn put(scratch: &Scratch) -> bool {
         if scratch.work.asks != 0 {
             // Who witnesses a packet at this very moment may undo it. Then the answer is not
             // known, and nothing is allowed on its account.
-            slot.witness.ask();
+            slot.inquiry.ask(slot.heard().sent);
         }
     }
     give(scratch);

@@ -4,7 +4,7 @@ use core::hint::black_box;
 
 use token_agent_common::{
     packet::{Frame, Segment},
-    stream::{Answer, Change, Pair, Slot, ticks},
+    stream::{Answer, Change, Pair, Slot, Told, ticks},
 };
 
 use crate::{
@@ -64,11 +64,12 @@ pub(crate) fn witness(packet: TcPacket) -> Action {
             Action::Pass
         };
     }
-    if let Some(slot) = maps::slot(maps::flow(&work.segment.flow)) {
+    let found = maps::flow(&work.segment.flow);
+    if let Some(slot) = maps::slot(found) {
         if work.segment.resets() {
             close(scratch, slot);
         } else {
-            see(&packet, &scratch.work.segment, slot);
+            see(&packet, &scratch.work.segment, slot, found);
         }
     }
     Action::Pass
@@ -81,21 +82,20 @@ fn offered(scratch: &mut Scratch) -> Action {
     let Scratch { work, offers, .. } = scratch;
     let pair = Pair::offered(&work.segment);
     let key = &work.segment.flow;
-    if let Some(slot) = maps::slot(maps::flow(key)) {
+    let found = maps::flow(key);
+    if let Some((slot, witness)) = maps::slot(found).zip(maps::witness(found)) {
         let now = clock::now();
         let Some(held) = Held::take(slot, now) else {
             // It is offered again.
             return Action::Drop;
         };
-        // SAFETY: a slot is a map's value, and the mark is ours.
-        let Slot {
-            connection,
-            witness,
-            ..
-        } = unsafe { &mut *held.slot };
+        // SAFETY: both are values of maps, and the mark is ours.
+        let (slot, witness) = unsafe { (&mut *held.slot, &*witness) };
+        let seen = slot.seen(witness);
+        let connection = &mut slot.connection;
         let is_ours = connection.key == *key;
         let is_known = is_ours && connection.has_begun_with(pair);
-        let is_near = is_ours && !is_known && connection.is_near(pair, &witness.seen(), ticks(now));
+        let is_near = is_ours && !is_known && connection.is_near(pair, &seen, ticks(now));
         if is_near {
             connection.note_offer(pair);
         } else if is_ours && !is_known {
@@ -121,19 +121,18 @@ fn offered(scratch: &mut Scratch) -> Action {
     maps::offer(key, offers);
     // The connection may have begun meanwhile. If it did with this pair or one near it, what was withdrawn then is there
     // again; if with another, it did not know of this one.
-    if let Some(slot) = maps::slot(maps::flow(key)) {
+    let found = maps::flow(key);
+    if let Some((slot, witness)) = maps::slot(found).zip(maps::witness(found)) {
         let now = clock::now();
         let Some(held) = Held::take(slot, now) else {
             return Action::Drop;
         };
-        // SAFETY: a slot is a map's value, and the mark is ours.
-        let Slot {
-            connection,
-            witness,
-            ..
-        } = unsafe { &mut *held.slot };
+        // SAFETY: both are values of maps, and the mark is ours.
+        let (slot, witness) = unsafe { (&mut *held.slot, &*witness) };
+        let seen = slot.seen(witness);
+        let connection = &mut slot.connection;
         let is_ours = connection.key == *key;
-        let is_near = is_ours && connection.is_near(pair, &witness.seen(), ticks(now));
+        let is_near = is_ours && connection.is_near(pair, &seen, ticks(now));
         let is_known = is_ours && connection.has_begun_with(pair);
         if is_ours {
             connection.note_offer(pair);
@@ -171,22 +170,25 @@ fn heard<P: Packet>(packet: &P) -> bool {
         return false;
     };
     segment.flow.zone = maps::zone(settings, &segment.flow, packet.interface());
-    let Some(slot) = maps::recent(&segment.flow) else {
+    let Some((slot, index)) = maps::recent(&segment.flow) else {
         return false;
     };
-    see(packet, &segment, slot);
+    see(packet, &segment, slot, index);
     true
 }
 
 /// Notes how far the server has come.
 #[inline(always)]
-fn see<P: Packet>(packet: &P, packet_segment: &Segment, slot: *mut Slot) {
-    // SAFETY: a slot is a map's value. What it holds of another connection by now is told by its key;
+fn see<P: Packet>(packet: &P, packet_segment: &Segment, slot: *mut Slot, index: u32) {
+    let Some(words) = maps::witness(index) else {
+        return;
+    };
+    // SAFETY: both are values of maps. What they hold of another connection by now is told by its key;
     // if that changes after it was compared, no word is what it was any more, and none is changed.
-    let slot = unsafe { &mut *slot };
+    let (slot, words) = unsafe { (&mut *slot, &mut *words) };
     let mut tries = 0;
     while tries < TRIES {
-        let witness = slot.witness;
+        let witness = *words;
         let connection = black_box(&slot.connection);
         if connection.key != packet_segment.flow {
             return;
@@ -196,26 +198,46 @@ fn see<P: Packet>(packet: &P, packet_segment: &Segment, slot: *mut Slot) {
             return;
         }
         let mut is_done = true;
+        let (mut acked, mut sent) = (witness.acked, witness.sent);
+        if let Some(change) = witness.ended(&slot.told, isn, packet_segment) {
+            is_done &= carry_out(&raw mut slot.told.ended, change);
+        }
         if let Some(change) = witness.sent(isn, packet_segment) {
-            is_done &= carry_out(&raw mut slot.witness.sent, change);
+            is_done &= carry_out(&raw mut words.sent, change);
+            sent = change.to;
         }
         if let Some(change) = witness.acknowledged(isn, packet_segment) {
-            is_done &= carry_out(&raw mut slot.witness.acked, change);
+            is_done &= carry_out(&raw mut words.acked, change);
+            acked = change.to;
         }
-        if let Some(change) = witness.ended(isn, packet_segment) {
-            is_done &= carry_out(&raw mut slot.witness.ended, change);
+        if is_done {
+            tell(&mut slot.told, acked, sent);
+            // Another processor may have seen more meanwhile, and told it before.
+            let words = black_box(&*words);
+            is_done = words.acked == acked && words.sent == sent;
         }
-        if witness.is_asked(isn, packet_segment) {
+        let inquiry = slot.inquiry;
+        if inquiry.is_for(&witness, isn, packet_segment) {
             let answer = answer::<P>(packet.context(), packet_segment.payload, packet_segment.len);
             is_done &= carry_out(
-                &raw mut slot.witness.answer,
-                witness.answered(packet_segment, answer),
+                slot.inquiry.word(),
+                inquiry.answered(packet_segment, answer),
             );
         }
         if is_done {
             return;
         }
         tries += 1;
+    }
+}
+
+/// Tells the guard what was seen: by stores, which wait for nothing.
+#[inline(always)]
+pub(crate) fn tell(told: &mut Told, acked: u64, sent: u64) {
+    // SAFETY: references.
+    unsafe {
+        (&raw mut told.acked).write_volatile(acked);
+        (&raw mut told.sent).write_volatile(sent);
     }
 }
 

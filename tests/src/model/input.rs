@@ -100,6 +100,7 @@ pub fn decode(input: &[u8]) -> Option<(Attack, Room)> {
             pages => pages.into(),
         },
         is_swept: room & 0x10 != 0,
+        is_told_late: room & 0x40 != 0,
     };
     Some((attack, room))
 }

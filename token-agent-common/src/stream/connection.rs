@@ -70,7 +70,7 @@ pub(super) const APART: i64 = 1 << 16;
 #[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
 #[repr(C)]
 pub struct Connection {
-    // A line that hardly ever changes.
+    // With the inquiry, a line that hardly ever changes.
     /// Whose it is; zero if it is nobody's.
     pub key: FlowKey,
     isn: Pair,
@@ -78,10 +78,6 @@ pub struct Connection {
     pub generation: u32,
     /// The number of its [`Buffer`](super::Buffer) plus one; 0 if it has none.
     pub buffer: u32,
-    /// Why it is dead: a [`Reason`] as a number.
-    fault: u32,
-    /// How many repetitions of bytes that were not kept were dropped.
-    repetitions: u32,
 
     // A line that changes with each request, and that the witness does not look at.
     /// Up to here every byte has passed.
@@ -95,17 +91,21 @@ pub struct Connection {
     due_since: u32,
     /// When the last head passed.
     head_since: u32,
-    /// When a packet was last seen, in [`ticks`].
-    used: u32,
     flags: u32,
+    /// How many repetitions of bytes that were not kept were dropped.
+    repetitions: u32,
     /// Deciding bytes from here on, up to `unkept_until`, passed and were not kept.
     unkept_from: u64,
 
-    // The beginning of the line with the mark and the witness, which either side needs to itself anyway.
+    // The beginning of the line with the mark and what the witness tells, which either side needs to itself anyway.
     unkept_until: u64,
     /// Where the client's stream ends, if it has.
     fin: u64,
     state: u32,
+    /// Why it is dead: a [`Reason`] as a number.
+    fault: u32,
+    /// When a packet was last seen, in [`ticks`].
+    used: u32,
     /// Of no meaning; see [`want`](Self::want).
     wanted: u32,
 }
@@ -190,10 +190,6 @@ impl Connection {
         if (self.generation, self.buffer) != (other.generation, other.buffer) {
             self.generation = other.generation;
             self.buffer = other.buffer;
-        }
-        if (self.fault, self.repetitions) != (other.fault, other.repetitions) {
-            self.fault = other.fault;
-            self.repetitions = other.repetitions;
         }
         words::copy(other, self, LINE);
     }

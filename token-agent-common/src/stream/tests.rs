@@ -14,13 +14,11 @@ const SECOND: u32 = ticks(1_000_000_000);
 const BEGUN: u32 = 5_000;
 
 fn slot() -> Slot {
-    let mut slot = Slot {
-        mark: 0,
-        connection: Connection::FREE,
-        witness: Witness::begun(1),
-    };
+    let mut slot = Slot::FREE;
     slot.connection
         .begin(&FlowKey::NONE, Pair::default(), Place::START, BEGUN);
+    slot.connection.generation = 1;
+    slot.begin(&mut Witness::begun(0));
     slot
 }
 
@@ -32,7 +30,7 @@ fn passed_up_to(place: Place, next: u32, acked: u64) -> Slot {
     read.place = place;
     slot.connection.commit(&Plan::NONE, &read, 0, BEGUN);
     assert_eq!(slot.connection.next(), u64::from(next));
-    slot.witness.acked += acked;
+    slot.told.acked += acked;
     slot
 }
 
@@ -41,13 +39,34 @@ fn passed(next: u32, acked: u64) -> Slot {
 }
 
 fn answered(mut slot: Slot) -> Slot {
-    slot.witness.sent += 100;
+    slot.told.sent += 100;
     slot
 }
 
 fn ended(mut slot: Slot) -> Slot {
-    slot.witness.ended += slot.witness.seen().sent;
+    slot.told.ended += slot.heard().sent;
     slot
+}
+
+#[test]
+fn what_is_told_late_of_another_connection_says_nothing() {
+    let mut slot = answered(passed(10, 10));
+    let late = Told {
+        ended: slot.told.ended + 100,
+        ..slot.told
+    };
+    slot.connection.generation += 1;
+    let mut witness = Witness::begun(0);
+    slot.begin(&mut witness);
+    for told in [slot.told, late] {
+        slot.told = told;
+        assert_eq!(slot.heard(), slot.seen(&witness));
+    }
+    assert_eq!(slot.heard().acked, 0);
+    // The numbers go round after so many uses of the memory.
+    slot.connection.generation = slot.connection.generation.wrapping_sub(1) + (1 << 16);
+    slot.told = late;
+    assert_eq!(slot.heard().acked, 10);
 }
 
 #[test]

@@ -1,96 +1,53 @@
-//! What the server says: how far it has received, how far it has sent, and how its first
-//! answer begins.
+//! What the server says: how far it has received, how far it has sent, and where it has ended.
 //!
 //! Kept in words that are changed one by one, by compare and exchange, without taking the
 //! connection's mark: a server's packet must not wait for the guard. Each word bears the
 //! number of the connection's use of this memory, so a late change never reaches a
 //! stranger's state.
+//!
+//! They stand in a line of a cache that the server's processor has to itself, and are [told](Told) to the guard in another
+//! one, where the witness writes and never reads: what the guard has looked at is with its processor, and would have to be
+//! fetched for each packet. Lines next to each other are fetched together, so the lines of witnesses are in an array of their own.
 
 use bytemuck::{Pod, Zeroable};
 
 use super::{
     connection::{AHEAD, APART},
     handshake::Pair,
+    inquiry::{Answer, Inquiry},
 };
 use crate::packet::Segment;
 
 /// Bits of a word that hold its value: positions up to 256 TiB.
 const VALUE_BITS: u32 = 48;
-const VALUE: u64 = (1 << VALUE_BITS) - 1;
+pub(super) const VALUE: u64 = (1 << VALUE_BITS) - 1;
 
 /// In place of where a server has ended its side.
 const SOMEWHERE: u64 = VALUE;
 
-/// Bits of an answer's word that hold its kind.
-const ANSWER_BITS: u32 = 3;
-
-/// How an answer begins, or that nothing is known of it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u64)]
-pub enum Answer {
-    /// The server has said nothing yet.
-    None = 0,
-    /// 1xx but 101: the answer proper is yet to come.
-    Interim = 1,
-    /// 101 Switching Protocols.
-    Switching = 2,
-    /// 2xx.
-    Success = 3,
-    /// Anything else that is an answer.
-    Other = 4,
-    /// Too little of it, or no answer at all: it cannot be told.
-    Unclear = 5,
-}
-
-impl Answer {
-    /// How many bytes tell.
-    pub const LEN: u32 = 12;
-
-    /// What begins with these bytes, the first in the lowest bits of the first word; there are
-    /// `len` of them, or of those that follow.
-    #[inline(always)]
-    #[must_use]
-    pub const fn beginning_with(words: [u64; 2], len: u32) -> Self {
-        const HTTP: u64 = u64::from_le_bytes(*b"HTTP/1.\0");
-        const SEVEN: u64 = (1 << 56) - 1;
-        if len < Self::LEN || words[0] & SEVEN != HTTP {
-            return Self::Unclear;
-        }
-        // A blank and three digits.
-        match (words[1] as u32).to_le_bytes() {
-            [b' ', b'1', b'0', b'1'] => Self::Switching,
-            [b' ', b'1', _, _] => Self::Interim,
-            [b' ', b'2', _, _] => Self::Success,
-            [b' ', _, _, _] => Self::Other,
-            _ => Self::Unclear,
-        }
-    }
-
-    #[inline(always)]
-    const fn from_bits(bits: u64) -> Self {
-        match bits {
-            0 => Self::None,
-            1 => Self::Interim,
-            2 => Self::Switching,
-            3 => Self::Success,
-            4 => Self::Other,
-            _ => Self::Unclear,
-        }
-    }
-}
-
-/// What was seen of the server's side of a connection.
-#[derive(Clone, Copy, Debug, Default, Eq, Pod, PartialEq, Zeroable)]
+/// What was seen of the server's side of a connection: an element of the array of witnesses.
+#[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
 #[repr(C)]
 pub struct Witness {
     /// Up to where the server has the client's stream.
     pub acked: u64,
     /// How much it has sent.
     pub sent: u64,
-    /// Where it has ended its side, [`SOMEWHERE`] if that was not seen; else 0.
+    rest: [u64; 6],
+}
+
+/// What the guard is told. If two processors saw something at once, it may be what the slower one saw, up to the
+/// server's next packet: who is served then waits for that. But for the end, of which no one may be told late.
+#[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct Told {
+    /// As in [`Witness`].
+    pub acked: u64,
+    /// As in [`Witness`].
+    pub sent: u64,
+    /// Where the server has ended its side, [`SOMEWHERE`] if that was not seen; else 0. It stands here only, and is changed by
+    /// compare and exchange.
     pub ended: u64,
-    /// Where the answer that was asked for begins, and how.
-    pub answer: u64,
 }
 
 /// The same at one moment, as values.
@@ -103,7 +60,7 @@ pub struct Seen {
     pub sent: u64,
     /// Where the server has ended its side; 0 if it has not.
     pub ended: u64,
-    answer: u64,
+    inquiry: Inquiry,
 }
 
 impl Seen {
@@ -112,7 +69,7 @@ impl Seen {
         acked: 0,
         sent: 0,
         ended: 0,
-        answer: 0,
+        inquiry: Inquiry::NONE,
     };
 
     /// Whether the server has gone on behind its end: as another connection, that nobody here knows of.
@@ -126,7 +83,7 @@ impl Seen {
     #[inline(always)]
     #[must_use]
     pub const fn answer(&self) -> Answer {
-        Answer::from_bits(self.answer & ((1 << ANSWER_BITS) - 1))
+        self.inquiry.answer()
     }
 }
 
@@ -157,31 +114,12 @@ impl Witness {
     #[inline(always)]
     #[must_use]
     pub const fn begun(generation: u32) -> Self {
-        let empty = (generation as u64) << VALUE_BITS;
+        let empty = empty(generation);
         Self {
             acked: empty,
             sent: empty,
-            ended: empty,
-            answer: empty,
+            rest: [0; 6],
         }
-    }
-
-    /// What was seen.
-    #[inline(always)]
-    #[must_use]
-    pub const fn seen(&self) -> Seen {
-        Seen {
-            acked: self.acked & VALUE,
-            sent: self.sent & VALUE,
-            ended: self.ended & VALUE,
-            answer: self.answer & VALUE,
-        }
-    }
-
-    /// Asks how the next answer begins, which follows what was sent so far.
-    #[inline(always)]
-    pub const fn ask(&mut self) {
-        self.answer = self.answer & !VALUE | (self.sent & VALUE) << ANSWER_BITS & VALUE;
     }
 
     /// Whether the server's `packet` has a number that can be this connection's: none from before its first byte (but
@@ -235,15 +173,51 @@ impl Witness {
     /// That the server's `packet` ends its stream, if that is news. It ends there for good.
     #[inline(always)]
     #[must_use]
-    pub const fn ended(&self, isn: Pair, packet: &Segment) -> Option<Change> {
-        let (known, end) = (self.ended & VALUE, self.end(isn, packet));
-        if !packet.finishes() || end >= SOMEWHERE || known != 0 && known != SOMEWHERE {
+    pub const fn ended(&self, told: &Told, isn: Pair, packet: &Segment) -> Option<Change> {
+        // Only then is it looked at what was told.
+        if !packet.finishes() {
+            return None;
+        }
+        let (known, end) = (told.ended & VALUE, self.end(isn, packet));
+        if end >= SOMEWHERE || known != 0 && known != SOMEWHERE {
             return None;
         }
         Some(Change {
-            from: self.ended,
-            to: self.ended & !VALUE | end,
+            from: told.ended,
+            to: told.ended & !VALUE | end,
         })
+    }
+
+    /// Where the server's `packet` begins.
+    #[inline(always)]
+    pub(super) const fn begin(&self, isn: Pair, packet: &Segment) -> u64 {
+        position(packet.sequence, isn.server, self.sent & VALUE)
+    }
+}
+
+impl Told {
+    /// Of a connection that begins.
+    #[inline(always)]
+    #[must_use]
+    pub const fn begun(generation: u32) -> Self {
+        let empty = empty(generation);
+        Self {
+            acked: empty,
+            sent: empty,
+            ended: empty,
+        }
+    }
+
+    /// What of it is of this use of the memory.
+    #[inline(always)]
+    #[must_use]
+    pub const fn seen(&self, generation: u32, inquiry: Inquiry) -> Seen {
+        Seen {
+            acked: value(self.acked, generation),
+            sent: value(self.sent, generation),
+            ended: value(self.ended, generation),
+            inquiry,
+        }
     }
 
     /// That the server has ended its stream, if that is news; where is not known, and it may yet send up to there.
@@ -252,32 +226,19 @@ impl Witness {
     pub const fn has_ended(&self) -> Option<Change> {
         Change::growing(self.ended, SOMEWHERE)
     }
+}
 
-    /// Whether the server's `packet` begins the answer that was asked for.
-    #[inline(always)]
-    #[must_use]
-    pub const fn is_asked(&self, isn: Pair, packet: &Segment) -> bool {
-        let answer = self.answer & VALUE;
-        packet.len > 0
-            && answer & ((1 << ANSWER_BITS) - 1) == Answer::None as u64
-            && position(packet.sequence, isn.server, self.sent & VALUE) == answer >> ANSWER_BITS
-    }
+/// A word of this use of the memory that holds nothing.
+#[inline(always)]
+pub(super) const fn empty(generation: u32) -> u64 {
+    (generation as u64) << VALUE_BITS
+}
 
-    /// How that answer, in the server's `packet`, begins: an [`Answer`] as a number. Behind one that is
-    /// only interim, the next is waited for.
-    #[inline(always)]
-    #[must_use]
-    pub const fn answered(&self, packet: &Segment, answer: u64) -> Change {
-        let more = if answer == Answer::Interim as u64 {
-            (packet.len as u64) << ANSWER_BITS
-        } else {
-            answer
-        };
-        Change {
-            from: self.answer,
-            to: self.answer.wrapping_add(more),
-        }
-    }
+/// What the word holds; 0 if it is of another use of the memory.
+#[inline(always)]
+const fn value(word: u64, generation: u32) -> u64 {
+    let value = word ^ empty(generation);
+    if value > VALUE { 0 } else { value }
 }
 
 /// The position of a sequence number, given one that is near; wrapping before the first.

@@ -11,7 +11,7 @@ use aya::{
 };
 use token_agent_common::{
     abi::{Address, FlowKey, Usage},
-    stream::{Buffer, Offers, Page, Slot},
+    stream::{Buffer, Offers, Page, Slot, Witness},
 };
 
 use super::{
@@ -34,7 +34,7 @@ struct Table {
 }
 
 /// All of them, with the sizes that are asked for.
-fn tables(config: &Datapath) -> [Table; 10] {
+fn tables(config: &Datapath) -> [Table; 11] {
     let flows = config.max_flows;
     let buffers = config.unacked_buffers;
     let pages = pages(config);
@@ -70,6 +70,7 @@ fn tables(config: &Datapath) -> [Table; 10] {
             size_of::<u64>(),
         ),
         array("SLOTS", size_of::<Slot>(), Some(flows)),
+        array("WITNESSES", size_of::<Witness>(), Some(flows)),
         array("BUFFERS", size_of::<Buffer>(), Some(buffers)),
         array("PAGES", size_of::<Page>(), Some(pages)),
         array("USAGE", size_of::<u64>(), None),
@@ -169,11 +170,12 @@ impl Flows {
 }
 
 /// The tables' names.
-pub(super) const NAMES: [&str; 10] = [
+pub(super) const NAMES: [&str; 11] = [
     "FLOWS",
     "OFFERS",
     "SOURCES",
     "SLOTS",
+    "WITNESSES",
     "BUFFERS",
     "USAGE",
     "FREE_SLOTS",

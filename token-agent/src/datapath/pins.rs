@@ -98,7 +98,7 @@ pub(super) struct Pins {
 
 impl Pins {
     /// Counted up when what stands in the tables of connections means something else than before.
-    const LAYOUT: u32 = 5;
+    const LAYOUT: u32 = 6;
 
     pub(super) fn new(root: &Path) -> Self {
         Self { root: root.into() }

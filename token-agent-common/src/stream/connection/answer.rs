@@ -1,7 +1,7 @@
 //! What the server's answers mean for what its client may send.
 
 use super::{Connection, Place, flag};
-use crate::{reason::Reason, stream::witness::Answer};
+use crate::{reason::Reason, stream::inquiry::Answer};
 
 impl Connection {
     /// Whether the server speaks another protocol now that nobody could ask for, or behind

@@ -36,7 +36,10 @@ impl Connection {
     /// Notes that a packet of it was seen.
     #[inline(always)]
     pub const fn touch(&mut self, now: u32) {
-        self.used = now;
+        // What stands there is not written again, for this processor would have to fetch it.
+        if self.used != now {
+            self.used = now;
+        }
     }
 
     /// Whether nothing was heard of it for so long that it can be forgotten.
