@@ -8,7 +8,11 @@ use token_agent_tests::{
     rows::{PROGRAMS, bearer, guard},
 };
 
-use super::{len, on_a_connection, upload};
+use super::{
+    len, on_a_connection,
+    upgrades::{SWITCHING, upgrade, with},
+    upload,
+};
 
 #[test]
 fn nothing_passes_with_which_syn_cookies_would_begin_elsewhere() -> Result<()> {
@@ -49,6 +53,10 @@ fn what_fits_a_cookie_passes_where_a_request_begins_alone() -> Result<()> {
         for off in [150, 196, 204] {
             assert_eq!(it.send(off, &body[..10])?, PASSED, "{off}");
         }
+        // Nor at the end of what passed, if that is in a body.
+        let until = 200 - len(&head) as usize;
+        assert_eq!(it.send(len(&head), &body[..until])?, PASSED);
+        assert_eq!(it.send(200, &body[until..][..10])?, early);
         it.ack(len(&head))?;
         assert_eq!(it.send(200, &body[..10])?, PASSED, "the server has it");
         // When it has closed, it may forget that.
@@ -72,6 +80,29 @@ fn what_fits_a_cookie_passes_where_a_request_begins_alone() -> Result<()> {
         assert_eq!(it.send(end, next.as_str())?, dropped(Reason::UnguardedPath));
         Ok(())
     })
+}
+
+#[test]
+fn nothing_that_fits_a_cookie_passes_for_the_protocol_that_the_server_agreed_to() -> Result<()> {
+    let mut guard = with("upgrade = [\"websocket\"]")?;
+    for program in PROGRAMS {
+        let mut it = Conversation::open(&mut guard, program, 1)?;
+        let head = upgrade();
+        let end = len(&head);
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        it.answer(end, &format!("{SWITCHING}{}", "x".repeat(200)))?;
+        it.server(FIN | ACK, it.sent(), end, "")?;
+        let mut hidden = it.segment(DATA, end, bearer("revoked"));
+        let matching = hidden.acknowledgment.wrapping_sub(it.sent() - end);
+        for off in 0..=6 {
+            // To a server that has forgotten the connection, this begins one, in HTTP.
+            hidden.acknowledgment = matching.wrapping_add(off).wrapping_sub(3);
+            assert_eq!(it.pass(&hidden)?, dropped(Reason::OutOfOrder), "{off}");
+        }
+        hidden.acknowledgment = matching.wrapping_add(4);
+        assert_eq!(it.pass(&hidden)?, PASSED);
+    }
+    Ok(())
 }
 
 #[test]

@@ -20,16 +20,23 @@ impl Connection {
         }
     }
 
+    /// Whether the server has agreed to speak the protocol that it was asked for, in time.
+    #[inline(always)]
+    pub(super) const fn is_agreed(&self, answer: Answer) -> bool {
+        let asked = self.flags & (flag::UPGRADE | flag::CONNECT | flag::SPOKE);
+        match answer {
+            Answer::Switching => asked == flag::UPGRADE,
+            Answer::Success => asked == flag::CONNECT,
+            Answer::None | Answer::Interim | Answer::Other | Answer::Unclear => false,
+        }
+    }
+
     /// Draws the consequences of the server's answer, before new bytes of the client pass.
     #[inline(always)]
     pub(super) const fn heed(&mut self, answer: Answer, acked: u64) -> Result<(), Reason> {
         if self.flags & flag::SPOKE == 0 {
             let asked = self.flags & (flag::UPGRADE | flag::CONNECT);
-            let agreed = match answer {
-                Answer::Switching => asked == flag::UPGRADE,
-                Answer::Success => asked == flag::CONNECT,
-                Answer::None | Answer::Interim | Answer::Other | Answer::Unclear => false,
-            };
+            let agreed = self.is_agreed(answer);
             if agreed && !self.has_delivered(acked) {
                 // It cannot have agreed to what it does not have.
                 return Err(Reason::UpgradeRefused);

@@ -4,7 +4,7 @@ use super::{AHEAD, Connection, NONE, flag};
 use crate::{
     packet::Segment,
     reason::Reason,
-    stream::{handshake::FIRST_WINDOW, reader::Read, witness::Seen},
+    stream::{handshake::FIRST_WINDOW, inquiry::Answer, reader::Read, witness::Seen},
 };
 
 /// How long a head may have passed and not be acknowledged, in `ticks`: about a second. A
@@ -149,17 +149,18 @@ impl Connection {
                 flag::NEAR_OFFER
             };
             let is_taken = self.isn.is_matched_by(segment) || self.flags & others != 0;
-            if is_taken && !self.begins_alike(start) {
+            if is_taken && !self.begins_alike(start, seen.answer()) {
                 return Err(Reason::OutOfOrder);
             }
         }
         Ok(())
     }
 
-    /// Whether a connection that began at `start` would be read as this one goes on.
+    /// Whether a connection that began at `start` would be read as this one goes on: not if the server has `answer`ed
+    /// that it speaks another protocol here.
     #[inline(always)]
-    const fn begins_alike(&self, start: i64) -> bool {
-        start == self.next as i64 && self.place.is_between()
+    const fn begins_alike(&self, start: i64, answer: Answer) -> bool {
+        start == self.next as i64 && self.place.is_between() && !self.is_agreed(answer)
     }
 
     /// What `segment`, which was [admitted](Self::admit), may do. Leaves in `plan` what is to be done.
