@@ -32,6 +32,20 @@ struct Reading {
     request: Option<ServedRequest>,
     length: u64,
     is_chunked: bool,
+    /// Where the last request line ended.
+    line_end: usize,
+    /// The same of the last request that was served.
+    fields: usize,
+}
+
+impl Naive {
+    /// The last request of which the stream has the head, and where its fields begin.
+    #[must_use]
+    pub fn last(stream: &[u8]) -> Option<(ServedRequest, usize)> {
+        let mut reading = Reading::default();
+        let last = reading.read(stream).pop()?;
+        Some((last, reading.fields))
+    }
 }
 
 impl Parser for Naive {
@@ -40,20 +54,24 @@ impl Parser for Naive {
     }
 
     fn served(&self, stream: &[u8], _has_ended: bool) -> Vec<ServedRequest> {
+        Reading::default().read(stream)
+    }
+}
+
+impl Reading {
+    /// The requests in the stream.
+    fn read(&mut self, stream: &[u8]) -> Vec<ServedRequest> {
         let mut served = Vec::new();
-        let mut reading = Reading::default();
         let mut state = State::Head;
         for (at, &byte) in stream.iter().enumerate() {
-            state = reading.step(state, byte, at + 1, &mut served);
+            state = self.step(state, byte, at + 1, &mut served);
             if state == State::Closed {
                 break;
             }
         }
         served
     }
-}
 
-impl Reading {
     fn step(
         &mut self,
         state: State,
@@ -112,6 +130,7 @@ impl Reading {
             });
             self.length = 0;
             self.is_chunked = false;
+            self.line_end = end;
             return State::Head;
         };
         if !line.is_empty() {
@@ -129,6 +148,7 @@ impl Reading {
             return State::Head;
         }
         request.head_end = end;
+        self.fields = self.line_end;
         served.extend(self.request.take());
         match (self.is_chunked, self.length) {
             (true, _) => State::Size,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    parsers::{Naive, Parser as _, ServedRequest},
+    parsers::{Naive, ServedRequest},
     receiver::{Action, Receiver},
 };
 
@@ -121,10 +121,10 @@ impl Application {
             Some(Turn::Request(at)) => *at,
             Some(Turn::Opaque(_)) => return None,
         };
-        let mut last = Naive.served(stream.get(start..)?, false).pop()?;
+        let (mut last, fields) = Naive::last(stream.get(start..)?)?;
         last.head_end += start;
-        let heads = String::from_utf8_lossy(&stream[..last.head_end]).to_lowercase();
-        let fields = heads.rsplit(" http/1.").next()?.to_owned();
-        Some((last, fields))
+        // With the line's end before the first one.
+        let fields = &stream[start + fields - 1..last.head_end];
+        Some((last, String::from_utf8_lossy(fields).to_lowercase()))
     }
 }
