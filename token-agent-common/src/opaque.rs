@@ -24,6 +24,22 @@ pub fn word(value: u32) -> u32 {
     value as u32
 }
 
+/// What stands before it is loaded and stored before what stands behind it, as far as the compiler has to do with it.
+#[inline(always)]
+#[cfg(not(target_arch = "bpf"))]
+pub fn order() {
+    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
+}
+
+/// What stands before it is loaded and stored before what stands behind it, as far as the compiler has to do with it.
+#[inline(always)]
+#[cfg(target_arch = "bpf")]
+#[expect(unsafe_code, reason = "only assembly is opaque without cost")]
+pub fn order() {
+    // SAFETY: it does nothing.
+    unsafe { core::arch::asm!("", options(nostack)) };
+}
+
 /// Memory that may have changed: nothing of it stays in registers.
 #[inline(always)]
 #[cfg(not(target_arch = "bpf"))]

@@ -29,6 +29,8 @@ use core::mem::offset_of;
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::opaque;
+
 /// What is kept of one connection, besides its [`Witness`]: an element of the array of connections.
 ///
 /// Elements of an array never move and are never given away behind a program's back; who may
@@ -58,11 +60,13 @@ impl Slot {
 
     /// Nothing was seen of the server yet, for `connection` has just begun.
     #[inline(always)]
-    pub const fn begin(&mut self, witness: &mut Witness) {
+    pub fn begin(&mut self, witness: &mut Witness) {
         let generation = self.connection.generation;
-        self.inquiry = Inquiry::begun(generation);
-        self.told = Told::begun(generation);
+        // First: who is about to tell the words from before looks there again.
         *witness = Witness::begun(generation);
+        opaque::order();
+        self.told = Told::begun(generation);
+        self.inquiry = Inquiry::begun(generation);
     }
 
     /// What was seen of the server.
@@ -80,28 +84,31 @@ impl Slot {
     /// The same, as far as the witness has told it.
     #[inline(always)]
     #[must_use]
-    pub const fn heard(&self) -> Seen {
-        self.told.seen(self.connection.generation, self.inquiry)
+    pub fn heard(&self) -> Seen {
+        // First: what the server has received is told before how it answers.
+        let inquiry = self.inquiry;
+        opaque::order();
+        self.told.seen(self.connection.generation, inquiry)
     }
 
-    /// Whether the connection can be forgotten.
+    /// Whether the connection can be forgotten, of whose server so much was seen.
     #[inline(always)]
     #[must_use]
-    pub const fn is_idle(&self, now: u32) -> bool {
-        self.connection.is_bound() && self.connection.is_idle(&self.heard(), now)
+    pub const fn is_idle(&self, seen: &Seen, now: u32) -> bool {
+        self.connection.is_bound() && self.connection.is_idle(seen, now)
     }
 
     /// Whether the connection's buffer can be given back.
     #[inline(always)]
     #[must_use]
-    pub const fn hoards(&self, now: u32) -> bool {
+    pub fn hoards(&self, now: u32) -> bool {
         self.connection.hoards(self.heard().acked, now)
     }
 
     /// Whether the pages of the connection's buffer can be given back.
     #[inline(always)]
     #[must_use]
-    pub const fn hoards_pages(&self, now: u32) -> bool {
+    pub fn hoards_pages(&self, now: u32) -> bool {
         self.connection.hoards_pages(self.heard().acked, now)
     }
 }

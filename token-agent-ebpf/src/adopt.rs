@@ -266,13 +266,11 @@ impl Socket {
             {
                 is_done &= carry_out(&raw mut slot.told.ended, change);
             }
-            let mut sent = witness.sent;
             if let Some(change) = witness.has_sent(self.sent) {
                 is_done &= carry_out(&raw mut words.sent, change);
-                sent = change.to;
             }
             if is_done {
-                tell(&mut slot.told, witness.acked, sent);
+                tell(&mut slot.told, words);
                 return;
             }
             tries += 1;

@@ -194,13 +194,30 @@ pub(crate) fn put(scratch: &Scratch) -> bool {
         let slot = unsafe { &mut *slot };
         slot.connection.follow(&scratch.work.connection);
         if scratch.work.asks != 0 {
-            // Who witnesses a packet at this very moment may undo it. Then the answer is not
-            // known, and nothing is allowed on its account.
-            slot.inquiry.ask(slot.heard().sent);
+            ask(slot, scratch.slot);
         }
     }
     give(scratch);
     is_ours
+}
+
+/// Asks how the server's next answer begins.
+#[inline(always)]
+fn ask(slot: &mut Slot, index: u32) {
+    let Some(witness) = maps::witness(index) else {
+        return;
+    };
+    // SAFETY: a witness is a map's value.
+    let sent = || unsafe { (&raw const (*witness).sent).read_volatile() };
+    let before = sent();
+    // SAFETY: as above.
+    let seen = slot.seen(unsafe { &*witness });
+    slot.inquiry.ask(seen.sent);
+    // SAFETY: a reference. It adds nothing: but once it is done, who sees more of the server sees the question, too.
+    unsafe { mark::add(slot.inquiry.word(), 0) };
+    if sent() != before {
+        slot.inquiry.miss();
+    }
 }
 
 /// Gives back the connection that is held.
@@ -257,21 +274,21 @@ fn sweep_one(now: u64) {
     let index = (maps::account(Usage::Swept, 1) as u32)
         .checked_rem(ever)
         .unwrap_or(0);
-    let Some(slot) = maps::slot(index) else {
+    let Some((slot, witness)) = maps::slot(index).zip(maps::witness(index)) else {
         return;
     };
     let at = ticks(now);
     // SAFETY: a slot is a map's value; what is read here is looked at again with the mark.
     let glimpse = unsafe { &*slot };
-    if !glimpse.is_idle(at) && !glimpse.hoards(at) && !glimpse.hoards_pages(at) {
+    if !glimpse.is_idle(&glimpse.heard(), at) && !glimpse.hoards(at) && !glimpse.hoards_pages(at) {
         return;
     }
     let Some(held) = Held::take(slot, now) else {
         return;
     };
-    // SAFETY: a slot is a map's value, and the mark is ours.
-    let slot = unsafe { &mut *held.slot };
-    if slot.is_idle(at) {
+    // SAFETY: both are values of maps, and the mark is ours.
+    let (slot, witness) = unsafe { (&mut *held.slot, &*witness) };
+    if slot.is_idle(&slot.seen(witness), at) {
         let key = slot.connection.key;
         maps::leave(&key);
         maps::leave_source(&key.client.source());

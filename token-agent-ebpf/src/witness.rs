@@ -4,7 +4,7 @@ use core::hint::black_box;
 
 use token_agent_common::{
     packet::{Frame, Segment},
-    stream::{Answer, Change, Pair, Slot, Told, ticks},
+    stream::{Answer, Change, Pair, Slot, Told, Witness, ticks},
 };
 
 use crate::{
@@ -183,8 +183,8 @@ fn see<P: Packet>(packet: &P, packet_segment: &Segment, slot: *mut Slot, index: 
     let Some(words) = maps::witness(index) else {
         return;
     };
-    // SAFETY: both are values of maps. What they hold of another connection by now is told by its key;
-    // if that changes after it was compared, no word is what it was any more, and none is changed.
+    // SAFETY: both are values of maps. What they hold of another connection by now is told by its key; if that changes
+    // after it was compared, no word is of the use that `witness` is of, and none is changed.
     let (slot, words) = unsafe { (&mut *slot, &mut *words) };
     let mut tries = 0;
     while tries < TRIES {
@@ -198,31 +198,26 @@ fn see<P: Packet>(packet: &P, packet_segment: &Segment, slot: *mut Slot, index: 
             return;
         }
         let mut is_done = true;
-        let (mut acked, mut sent) = (witness.acked, witness.sent);
         if let Some(change) = witness.ended(&slot.told, isn, packet_segment) {
             is_done &= carry_out(&raw mut slot.told.ended, change);
         }
         if let Some(change) = witness.sent(isn, packet_segment) {
             is_done &= carry_out(&raw mut words.sent, change);
-            sent = change.to;
         }
         if let Some(change) = witness.acknowledged(isn, packet_segment) {
             is_done &= carry_out(&raw mut words.acked, change);
-            acked = change.to;
         }
         if is_done {
-            tell(&mut slot.told, acked, sent);
-            // Another processor may have seen more meanwhile, and told it before.
-            let words = black_box(&*words);
-            is_done = words.acked == acked && words.sent == sent;
-        }
-        let inquiry = slot.inquiry;
-        if inquiry.is_for(&witness, isn, packet_segment) {
-            let answer = answer::<P>(packet.context(), packet_segment.payload, packet_segment.len);
-            is_done &= carry_out(
-                slot.inquiry.word(),
-                inquiry.answered(packet_segment, answer),
-            );
+            tell(&mut slot.told, words);
+            let inquiry = slot.inquiry;
+            if inquiry.is_for(&witness, isn, packet_segment) {
+                let answer =
+                    answer::<P>(packet.context(), packet_segment.payload, packet_segment.len);
+                is_done = carry_out(
+                    slot.inquiry.word(),
+                    inquiry.answered(packet_segment, answer),
+                );
+            }
         }
         if is_done {
             return;
@@ -231,13 +226,24 @@ fn see<P: Packet>(packet: &P, packet_segment: &Segment, slot: *mut Slot, index: 
     }
 }
 
-/// Tells the guard what was seen: by stores, which wait for nothing.
+/// Tells the guard what was seen: by stores, which wait for nothing. Then looks whether another processor has seen more
+/// meanwhile, or begun another connection, and told that before.
 #[inline(always)]
-pub(crate) fn tell(told: &mut Told, acked: u64, sent: u64) {
-    // SAFETY: references.
-    unsafe {
-        (&raw mut told.acked).write_volatile(acked);
-        (&raw mut told.sent).write_volatile(sent);
+pub(crate) fn tell(told: &mut Told, words: &Witness) {
+    let mut tries = 0;
+    while tries < TRIES {
+        // SAFETY: references.
+        let is_told = unsafe {
+            let (acked, sent) = (&raw const words.acked, &raw const words.sent);
+            let seen = (acked.read_volatile(), sent.read_volatile());
+            (&raw mut told.acked).write_volatile(seen.0);
+            (&raw mut told.sent).write_volatile(seen.1);
+            (acked.read_volatile(), sent.read_volatile()) == seen
+        };
+        if is_told {
+            return;
+        }
+        tries += 1;
     }
 }
 

@@ -6,7 +6,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{
     handshake::Pair,
-    witness::{Change, VALUE, Witness, empty},
+    witness::{Change, VALUE, Witness, empty, is_alike},
 };
 use crate::packet::Segment;
 
@@ -20,7 +20,7 @@ const KIND: u64 = (1 << KIND_BITS) - 1;
 pub enum Answer {
     /// The server has said nothing yet.
     None = 0,
-    /// 1xx but 101: the answer proper is yet to come.
+    /// 1xx but 101, and nothing else: the answer proper is yet to come.
     Interim = 1,
     /// 101 Switching Protocols.
     Switching = 2,
@@ -36,6 +36,10 @@ impl Answer {
     /// How many bytes tell.
     pub const LEN: u32 = 12;
 
+    /// The longest packet of an interim answer: what may stand behind a shorter one is not as much as the first line of
+    /// another, so no other ends in it. A `100 Continue` has 25 bytes.
+    const INTERIM: u32 = 32;
+
     /// What begins with these bytes, the first in the lowest bits of the first word; there are
     /// `len` of them, or of those that follow.
     #[inline(always)]
@@ -49,7 +53,9 @@ impl Answer {
         // A blank and three digits.
         match (words[1] as u32).to_le_bytes() {
             [b' ', b'1', b'0', b'1'] => Self::Switching,
-            [b' ', b'1', _, _] => Self::Interim,
+            [b' ', b'1', _, _] if len <= Self::INTERIM => Self::Interim,
+            // Another answer may begin in it.
+            [b' ', b'1', _, _] => Self::Unclear,
             [b' ', b'2', _, _] => Self::Success,
             [b' ', _, _, _] => Self::Other,
             _ => Self::Unclear,
@@ -91,6 +97,12 @@ impl Inquiry {
         self.0 = self.0 & !VALUE | sent << KIND_BITS & VALUE;
     }
 
+    /// The answer is not known: it may have begun before it was asked for.
+    #[inline(always)]
+    pub const fn miss(&mut self) {
+        self.0 = self.0 & !KIND | Answer::Unclear as u64;
+    }
+
     /// How the answer begins that was asked for.
     #[inline(always)]
     #[must_use]
@@ -103,6 +115,7 @@ impl Inquiry {
     #[must_use]
     pub const fn is_for(self, witness: &Witness, isn: Pair, packet: &Segment) -> bool {
         packet.len > 0
+            && is_alike(self.0, witness.sent)
             && self.0 & KIND == Answer::None as u64
             && witness.begin(isn, packet) == (self.0 & VALUE) >> KIND_BITS
     }

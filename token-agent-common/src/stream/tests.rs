@@ -6,6 +6,7 @@ use crate::{
     digest::KeyWords,
     http1::{Charset, CredentialRule, Head, Place, Rules},
     name::Name,
+    packet::Segment,
     reason::Reason,
     window::{Cursor, Window},
 };
@@ -70,6 +71,30 @@ fn what_is_told_late_of_another_connection_says_nothing() {
 }
 
 #[test]
+fn no_word_of_another_connection_is_changed() {
+    let mut slot = slot();
+    let mut witness = Witness::begun(0);
+    slot.begin(&mut witness);
+    let mut packet = Segment::NONE;
+    (packet.sequence, packet.flags, packet.len) = (1, 0x11, 10);
+    let isn = Pair::default();
+    let is_news = |slot: &Slot, witness: &Witness| {
+        let ends = witness.ended(&slot.told, isn, &packet).is_some();
+        (ends, slot.inquiry.is_for(witness, isn, &packet))
+    };
+    assert_eq!(is_news(&slot, &witness), (true, true));
+    // A processor that looked before, and is late.
+    let before = witness;
+    slot.connection.generation += 1;
+    slot.begin(&mut witness);
+    assert_eq!(is_news(&slot, &before), (false, false));
+    assert_eq!(is_news(&slot, &witness), (true, true));
+    // Where the server has ended is known for good.
+    slot.told.ended += 10;
+    assert_eq!(slot.told.has_ended(), None);
+}
+
+#[test]
 fn a_connection_is_forgotten_in_time() {
     let mut dead = slot();
     dead.connection.kill(Reason::Malformed);
@@ -86,7 +111,7 @@ fn a_connection_is_forgotten_in_time() {
         ("dead", dead, 60),
         ("closed", closed, 2),
     ] {
-        let after = |seconds: u32| slot.is_idle(BEGUN + seconds * SECOND);
+        let after = |seconds: u32| slot.is_idle(&slot.heard(), BEGUN + seconds * SECOND);
         // A tick is not quite a millisecond.
         assert!(!after(seconds - 1), "{what}: too early");
         assert!(after(seconds + 1 + seconds / 20), "{what}: too late");

@@ -36,8 +36,9 @@ pub struct Witness {
     rest: [u64; 6],
 }
 
-/// What the guard is told. If two processors saw something at once, it may be what the slower one saw, up to the
-/// server's next packet: who is served then waits for that. But for the end, of which no one may be told late.
+/// What the guard is told. If two processors saw something at the very same moment, it may be what the slower one saw, up to the
+/// server's next packet: who is served then waits for that, or loses the connection. But for the end, of which no one
+/// may be told late.
 #[derive(Clone, Copy, Debug, Eq, Pod, PartialEq, Zeroable)]
 #[repr(C)]
 pub struct Told {
@@ -174,8 +175,8 @@ impl Witness {
     #[inline(always)]
     #[must_use]
     pub const fn ended(&self, told: &Told, isn: Pair, packet: &Segment) -> Option<Change> {
-        // Only then is it looked at what was told.
-        if !packet.finishes() {
+        // Only then is it looked at what was told, which may be another connection's by now.
+        if !packet.finishes() || !is_alike(told.ended, self.sent) {
             return None;
         }
         let (known, end) = (told.ended & VALUE, self.end(isn, packet));
@@ -220,10 +221,13 @@ impl Told {
         }
     }
 
-    /// That the server has ended its stream, if that is news; where is not known, and it may yet send up to there.
+    /// That the server has ended its stream, if nothing is known of that; where is not, either, and it may yet send up to there.
     #[inline(always)]
     #[must_use]
     pub const fn has_ended(&self) -> Option<Change> {
+        if self.ended & VALUE != 0 {
+            return None;
+        }
         Change::growing(self.ended, SOMEWHERE)
     }
 }
@@ -232,6 +236,12 @@ impl Told {
 #[inline(always)]
 pub(super) const fn empty(generation: u32) -> u64 {
     (generation as u64) << VALUE_BITS
+}
+
+/// Whether both words are of one use of the memory.
+#[inline(always)]
+pub(super) const fn is_alike(a: u64, b: u64) -> bool {
+    a ^ b <= VALUE
 }
 
 /// What the word holds; 0 if it is of another use of the memory.

@@ -184,8 +184,9 @@ pub(super) const NAMES: [&str; 11] = [
     "FREE_PAGES",
 ];
 
-/// Removes what is pinned of the tables.
+/// Removes what is pinned of the tables, by whatever version.
 pub(super) fn remove(pins: &Pins) -> Result<(), DatapathError> {
+    pins.remove_other_layouts(&NAMES)?;
     NAMES.iter().try_for_each(|name| pins.remove_table(name))
 }
 

@@ -173,6 +173,37 @@ impl Pins {
     pub(super) fn remove_table(&self, name: &str) -> Result<(), DatapathError> {
         remove(self.table(name))
     }
+
+    /// Removes the tables of connections, of these names, that versions with another layout have left.
+    pub(super) fn remove_other_layouts(&self, names: &[&str]) -> Result<(), DatapathError> {
+        let failed = |source| DatapathError::File {
+            operation: "list",
+            path: self.root.clone(),
+            source,
+        };
+        let entries = match fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            let layout = path
+                .file_name()
+                .and_then(|file| layout(file.to_str()?, names));
+            if layout.is_some_and(|layout| layout != Self::LAYOUT) {
+                remove(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The layout of the table of that file, if it is one of these.
+fn layout(file: &str, names: &[&str]) -> Option<u32> {
+    let (name, layout) = file.rsplit_once('-')?;
+    let is_known = names.iter().any(|known| known.to_ascii_lowercase() == name);
+    is_known.then(|| layout.parse().ok())?
 }
 
 fn remove(path: PathBuf) -> Result<(), DatapathError> {
@@ -225,6 +256,18 @@ mod tests {
         }
         for other in ["", "17", "17-", "x-xdp", "17-xdp2", "-xdp", "17-tcx-"] {
             assert_eq!(parse(other), None, "{other:?}");
+        }
+        let names = ["SLOTS", "FREE_SLOTS"];
+        for name in names {
+            let table = pins.table(name);
+            let file = table.file_name().unwrap().to_str().unwrap();
+            assert_eq!(layout(file, &names), Some(Pins::LAYOUT));
+        }
+        assert_eq!(layout("free_slots-12", &names), Some(12));
+        for other in [
+            "links", "slots", "slots-", "slots-x", "SLOTS-5", "other-5", "-5",
+        ] {
+            assert_eq!(layout(other, &names), None, "{other:?}");
         }
         assert!(!Pins::new(Path::new("/proc/nothing")).is_on_bpffs());
         assert_eq!(pins.list().unwrap(), []);

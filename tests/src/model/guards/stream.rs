@@ -196,7 +196,7 @@ impl StreamGuard {
         let Some(slot) = &mut self.slot else {
             return;
         };
-        if slot.is_idle(now) {
+        if slot.is_idle(&slot.seen(&self.witness), now) {
             self.slot = None;
             self.release_buffer();
         } else if slot.hoards(now) {
@@ -398,7 +398,7 @@ impl StreamGuard {
         });
         slot.connection.copy_from(&work.connection);
         if work.asks != 0 {
-            slot.inquiry.ask(slot.heard().sent);
+            slot.inquiry.ask(slot.seen(&self.witness).sent);
         }
         fate == Fate::Pass
     }

@@ -138,6 +138,39 @@ fn behind_what_is_no_answer_nothing_passes() -> Result<()> {
 }
 
 #[test]
+fn behind_an_answer_that_may_be_two_nothing_passes() -> Result<()> {
+    let mut guard = with("upgrade = [\"websocket\"]")?;
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n";
+    for (interim, rest) in [
+        ("HTTP/1.1 100 Continue\r\n\r\n", answer),
+        ("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1"),
+        ("HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n", ""),
+    ] {
+        for program in PROGRAMS {
+            let mut it = Conversation::open(&mut guard, program, 1)?;
+            let head = upgrade();
+            let end = len(&head);
+            assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+            it.answer(end, &format!("{interim}{rest}"))?;
+            // In the body of the second one.
+            it.answer(end, SWITCHING)?;
+            let expected = dropped(Reason::UpgradeRefused);
+            assert_eq!(it.send(end, bearer("revoked"))?, expected, "{rest}");
+        }
+    }
+    for program in PROGRAMS {
+        let mut it = Conversation::open(&mut guard, program, 1)?;
+        let head = upgrade();
+        let end = len(&head);
+        assert_eq!(it.send(0, head.as_str())?, ALLOWED);
+        it.answer(end, "HTTP/1.1 102 Processing\r\n\r\n")?;
+        it.answer(end, SWITCHING)?;
+        assert_eq!(it.send(end, bearer("revoked"))?, PASSED);
+    }
+    Ok(())
+}
+
+#[test]
 fn an_upgrade_is_denied_unless_it_is_allowed() -> Result<()> {
     on_a_connection(|it| {
         assert_eq!(it.send(0, upgrade())?, dropped(Reason::UpgradeRefused));
