@@ -36,8 +36,8 @@ impl Answer {
     /// How many bytes tell.
     pub const LEN: u32 = 12;
 
-    /// The longest packet of an interim answer: what may stand behind a shorter one is not as much as the first line of
-    /// another, so no other ends in it. A `100 Continue` has 25 bytes.
+    /// The longest packet of an interim answer, in bytes. Behind one there can be no more of another than its first line,
+    /// and no field that follows that begins like an answer. A `100 Continue` has 25.
     const INTERIM: u32 = 32;
 
     /// What begins with these bytes, the first in the lowest bits of the first word; there are
