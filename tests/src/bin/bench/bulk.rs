@@ -1,6 +1,7 @@
 //! Much data, one way or the other.
 
 use std::{
+    ffi::OsString,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     thread,
@@ -8,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::socket::{setsockopt, sockopt::TcpCongestion};
 use token_agent_tests::host::Pair;
 
 use crate::host::{ADDRESS, BULK};
@@ -34,14 +36,25 @@ pub(crate) fn serve(pair: &Pair) -> Result<()> {
 
 /// Uploads so much; how long it took until it was answered.
 pub(crate) fn upload(pair: &Pair, token: &str, length: u64) -> Result<Duration> {
+    upload_over(&connect(pair)?, token, length)
+}
+
+/// The same as fast as it goes: some of what a kernel may have against congestion sends at a pace, by what it measures
+/// itself, and each run at another.
+pub(crate) fn upload_unpaced(pair: &Pair, token: &str, length: u64) -> Result<Duration> {
     let stream = connect(pair)?;
+    setsockopt(&stream, TcpCongestion, &OsString::from("reno"))?;
+    upload_over(&stream, token, length)
+}
+
+fn upload_over(mut stream: &TcpStream, token: &str, length: u64) -> Result<Duration> {
     let head = format!(
         "POST /up HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n"
     );
     let started = Instant::now();
-    (&stream).write_all(head.as_bytes())?;
-    pour(&stream, length)?;
-    let mut answer = BufReader::new(&stream);
+    stream.write_all(head.as_bytes())?;
+    pour(stream, length)?;
+    let mut answer = BufReader::new(stream);
     ensure!(
         read_head(&mut answer)?.starts_with("HTTP/1.1 200"),
         "it was not taken"
