@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use token_agent_tests::model::{
     check::Judges,
     guards::PassAll,
-    input::{Trial, decode},
+    input::{Trial, decode, told_late},
     world::Trace,
 };
 
@@ -23,7 +23,9 @@ fn seeds() -> Result<Vec<(String, Vec<u8>)>> {
 fn every_seed_holds() -> Result<()> {
     let mut trial = Trial::default();
     for (name, input) in seeds()? {
-        let result = trial.check(&input);
+        let result = trial
+            .check(&input)
+            .and_then(|()| trial.check(&told_late(&input)));
         result.map_err(anyhow::Error::msg).context(name)?;
     }
     Ok(())

@@ -41,6 +41,9 @@ const BUFFERS: [usize; 4] = [65_535, 4_096, 1_000, 200];
 /// So long is one unit of the time at which a token is revoked.
 const UNIT: Duration = Duration::from_millis(50);
 
+/// In a room: [`Room::is_told_late`].
+const TOLD_LATE: u8 = 0x40;
+
 /// As a room: a buffer, and pages without end.
 pub const AMPLE: u8 = 15;
 
@@ -100,7 +103,7 @@ pub fn decode(input: &[u8]) -> Option<(Attack, Room)> {
             pages => pages.into(),
         },
         is_swept: room & 0x10 != 0,
-        is_told_late: room & 0x40 != 0,
+        is_told_late: room & TOLD_LATE != 0,
     };
     Some((attack, room))
 }
@@ -173,6 +176,16 @@ fn isns(byte: u8) -> [u32; 3] {
     let isn = ISNS[usize::from(byte) % ISNS.len()];
     let near = NEAR[usize::from(byte >> 2) % NEAR.len()];
     [isn, isn.wrapping_add(near), isn.wrapping_sub(near)]
+}
+
+/// The same input, where words are told late.
+#[must_use]
+pub fn told_late(input: &[u8]) -> Vec<u8> {
+    let mut input = input.to_vec();
+    if let Some(room) = input.get_mut(at::ROOM) {
+        *room |= TOLD_LATE;
+    }
+    input
 }
 
 /// Tries inputs out, with one guard.

@@ -186,8 +186,7 @@ pub(super) const NAMES: [&str; 11] = [
 
 /// Removes what is pinned of the tables, by whatever version.
 pub(super) fn remove(pins: &Pins) -> Result<(), DatapathError> {
-    pins.remove_other_layouts(&NAMES)?;
-    NAMES.iter().try_for_each(|name| pins.remove_table(name))
+    pins.remove_tables(&NAMES)
 }
 
 /// Makes sure that what is pinned, if anything, are tables that this version can go on with. Says

@@ -144,22 +144,8 @@ impl Pins {
 
     /// The pins there are, by interface and in the order of [`Kind`]; none if there is no directory.
     pub(super) fn list(&self) -> Result<Vec<Pin>, DatapathError> {
-        let path = self.links();
-        let failed = |source| DatapathError::File {
-            operation: "list",
-            path: path.clone(),
-            source,
-        };
-        let entries = match fs::read_dir(&path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error)),
-        };
-        let mut pins = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(failed)?.file_name();
-            pins.extend(name.to_str().and_then(parse));
-        }
+        let names = names(&self.links())?;
+        let mut pins: Vec<_> = names.iter().filter_map(|name| parse(name)).collect();
         pins.sort_unstable();
         Ok(pins)
     }
@@ -169,41 +155,40 @@ impl Pins {
         remove(self.path(pin))
     }
 
-    /// Removes one of the tables of connections; that it is not there is fine.
-    pub(super) fn remove_table(&self, name: &str) -> Result<(), DatapathError> {
-        remove(self.table(name))
-    }
-
-    /// Removes the tables of connections, of these names, that versions with another layout have left.
-    pub(super) fn remove_other_layouts(&self, names: &[&str]) -> Result<(), DatapathError> {
-        let failed = |source| DatapathError::File {
-            operation: "list",
-            path: self.root.clone(),
-            source,
-        };
-        let entries = match fs::read_dir(&self.root) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed(error)),
-        };
-        for entry in entries {
-            let path = entry.map_err(failed)?.path();
-            let layout = path
-                .file_name()
-                .and_then(|file| layout(file.to_str()?, names));
-            if layout.is_some_and(|layout| layout != Self::LAYOUT) {
-                remove(path)?;
-            }
-        }
-        Ok(())
+    /// Removes these tables of connections, whichever version has left them.
+    pub(super) fn remove_tables(&self, tables: &[&str]) -> Result<(), DatapathError> {
+        names(&self.root)?
+            .iter()
+            .filter(|name| is_table(name, tables))
+            .try_for_each(|name| remove(self.root.join(name)))
     }
 }
 
-/// The layout of the table of that file, if it is one of these.
-fn layout(file: &str, names: &[&str]) -> Option<u32> {
-    let (name, layout) = file.rsplit_once('-')?;
-    let is_known = names.iter().any(|known| known.to_ascii_lowercase() == name);
-    is_known.then(|| layout.parse().ok())?
+/// Whether a file of that name is one of these tables, in any layout.
+fn is_table(name: &str, tables: &[&str]) -> bool {
+    let is_one = |(table, layout): (&str, &str)| {
+        layout.parse::<u32>().is_ok() && tables.iter().any(|one| one.eq_ignore_ascii_case(table))
+    };
+    name.rsplit_once('-').is_some_and(is_one)
+}
+
+/// The names in a directory; none if it is not there.
+fn names(directory: &Path) -> Result<Vec<String>, DatapathError> {
+    let failed = |source| DatapathError::File {
+        operation: "list",
+        path: directory.into(),
+        source,
+    };
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(failed)?.file_name().into_string());
+    }
+    Ok(names)
 }
 
 fn remove(path: PathBuf) -> Result<(), DatapathError> {
@@ -257,19 +242,25 @@ mod tests {
         for other in ["", "17", "17-", "x-xdp", "17-xdp2", "-xdp", "17-tcx-"] {
             assert_eq!(parse(other), None, "{other:?}");
         }
-        let names = ["SLOTS", "FREE_SLOTS"];
-        for name in names {
-            let table = pins.table(name);
-            let file = table.file_name().unwrap().to_str().unwrap();
-            assert_eq!(layout(file, &names), Some(Pins::LAYOUT));
-        }
-        assert_eq!(layout("free_slots-12", &names), Some(12));
-        for other in [
-            "links", "slots", "slots-", "slots-x", "SLOTS-5", "other-5", "-5",
-        ] {
-            assert_eq!(layout(other, &names), None, "{other:?}");
-        }
         assert!(!Pins::new(Path::new("/proc/nothing")).is_on_bpffs());
         assert_eq!(pins.list().unwrap(), []);
+    }
+
+    #[test]
+    fn tables_of_every_layout_are_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let pins = Pins::new(root.path());
+        let others = ["links", "slots", "slots-", "slots-x", "other-5", "-5"];
+        let tables = ["slots-5", "free_slots-12"];
+        for name in others.iter().chain(&tables) {
+            fs::write(root.path().join(name), "").unwrap();
+        }
+        fs::write(pins.table("SLOTS"), "").unwrap();
+        pins.remove_tables(&["SLOTS", "FREE_SLOTS"]).unwrap();
+        let mut left = names(root.path()).unwrap();
+        left.sort_unstable();
+        let mut expected = others.map(str::to_owned);
+        expected.sort_unstable();
+        assert_eq!(left, expected);
     }
 }

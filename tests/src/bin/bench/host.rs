@@ -1,6 +1,6 @@
 //! Two hosts, a server on the second one, and what is in front of it.
 
-use std::path::PathBuf;
+use std::{num::NonZero, path::PathBuf, thread};
 
 use anyhow::{Context as _, Result};
 use nix::{
@@ -100,6 +100,11 @@ impl Programs {
             _links: links,
         })
     }
+}
+
+/// Whether the machine has the processor of that number.
+pub(crate) fn has(processor: usize) -> bool {
+    processor < thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Has what `start` starts run on this processor alone, if one is named.

@@ -1,6 +1,6 @@
 //! What is left of the throughput: the same work guarded and unguarded, by turns.
 
-use std::{num::NonZero, thread, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
 use token_agent_tests::host::{Nginx, Pair};
@@ -107,8 +107,7 @@ fn compare(
 /// The processor of that number, if there are as many: left to the system, who sends and who receives meet on one processor
 /// in one run and not in the next.
 fn place(number: usize) -> Option<usize> {
-    let count = thread::available_parallelism().map_or(1, NonZero::get);
-    (number < count).then_some(number)
+    host::has(number).then_some(number)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
